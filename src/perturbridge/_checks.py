@@ -1,0 +1,89 @@
+"""Checks that every record and public function uses; each names what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perturbridge.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["array_of", "freeze", "nearest_names", "one_of", "unique_names"]
+
+
+def freeze(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view, so that a record cannot be changed under its readers."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def array_of(name: str, value: object, *, shape: tuple[int | None, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Return `value` as a finite read-only array of `dtype`; None in `shape` stands for any length.
+
+    Raises
+    ------
+    DataError
+        If the shape differs or an entry is NaN or infinite.
+    """
+    array = np.asarray(value, dtype=dtype)
+    fits = array.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        problem = f"{name} has shape {array.shape}, expected ({wanted})."
+        raise DataError(problem, cure=f"Pass {name} with one entry for each named axis.")
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        first = tuple(int(i) for i in bad[0])
+        problem = f"{name} has {len(bad)} entries that are NaN or infinite, the first at {first}."
+        raise DataError(problem, cure="Remove or repair these entries before they reach a model.")
+    return freeze(array)
+
+
+def unique_names(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Return the names as a tuple of str.
+
+    Raises
+    ------
+    DataError
+        If a name is empty or stands twice.
+    """
+    names = tuple(str(value) for value in values)
+    if "" in names:
+        problem = f"{name} has an empty name at position {names.index('')}."
+        raise DataError(problem, cure="Give every entry a name.")
+    if len(set(names)) != len(names):
+        seen: set[str] = set()
+        doubled = sorted({n for n in names if n in seen or seen.add(n)})  # type: ignore[func-returns-value]
+        problem = f"{name} has {len(doubled)} names that stand more than once, the first is {doubled[0]!r}."
+        raise DataError(problem, cure="Make the names unique, or choose which of the duplicates to keep.")
+    return names
+
+
+def nearest_names(wanted: str, known: Sequence[str], *, n: int = 5) -> str:
+    """Return the names most like `wanted`, quoted and joined, for an error message."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(wanted, known, n=n, cutoff=0.5) or list(known[:n])
+    return ", ".join(repr(name) for name in close)
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `value` if it is allowed.
+
+    Raises
+    ------
+    DataError
+        If it is not, with the allowed values.
+    """
+    if value not in allowed:
+        problem = f"{name} is {value!r}."
+        raise DataError(problem, cure=f"Use one of {', '.join(repr(a) for a in allowed)}.")
+    return value

@@ -1,0 +1,68 @@
+"""What a model says about perturbations, row by row, with how sure it is that it may say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge._checks import array_of, unique_names
+from perturbridge.errors import DataError
+
+from ._names import PerturbationName, as_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["STATUSES", "Prediction"]
+
+STATUSES = ("predicted", "partial_embedding", "no_embedding")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prediction:
+    """Predicted Δ profiles.
+
+    Parameters
+    ----------
+    perturbations, genes
+        Axes, unique.
+    delta
+        Predicted Δ, log1p-CP10k, `(n_perturbations, n_genes)`.
+    status
+        One per row: `"predicted"`; `"partial_embedding"`: some gene or source had no vector; `"no_embedding"`: no vector at all,
+        so the row is the mean effect of the training perturbations.
+    detail
+        One per row: what is missing, empty where nothing is.
+    model
+        Name of the model that made it.
+    lower, upper
+        Interval bounds `(n_perturbations, n_genes)` or None for a point prediction.
+    split_hash
+        Of the split whose training rows were used, empty when all rows were.
+    """
+
+    perturbations: tuple[PerturbationName, ...]
+    genes: tuple[str, ...]
+    delta: NDArray[np.float64]
+    status: tuple[str, ...]
+    detail: tuple[str, ...]
+    model: str
+    lower: NDArray[np.float64] | None = None
+    upper: NDArray[np.float64] | None = None
+    split_hash: str = ""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "perturbations", as_names(self.perturbations))
+        set_(self, "genes", unique_names("genes", self.genes))
+        shape = (len(self.perturbations), len(self.genes))
+        set_(self, "delta", array_of("predicted delta", self.delta, shape=shape, dtype=np.float64))
+        for bound in ("lower", "upper"):
+            if getattr(self, bound) is not None:
+                set_(self, bound, array_of(bound, getattr(self, bound), shape=shape, dtype=np.float64))
+        unknown = sorted(set(self.status) - set(STATUSES))
+        if len(self.status) != shape[0] or len(self.detail) != shape[0] or unknown:
+            problem = f"{len(self.status)} statuses and {len(self.detail)} details for {shape[0]} rows; unknown statuses: {unknown}."
+            raise DataError(problem, cure=f"Give each row one of {', '.join(STATUSES)}.")
