@@ -1,3 +1,105 @@
-"""Predict the effects of gene perturbations nobody has measured, and say how far to trust the answer."""
+"""Predict the effects of gene perturbations nobody has measured, and say how far to trust the answer.
+
+>>> import perturbridge as pb
+>>> screen = pb.simulate.screen(n_perturbations=12, n_genes=60, seed=1).screen
+>>> effects = pb.pseudobulk(screen)
+>>> effects.delta.shape
+(12, 60)
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perturbridge.effects import EffectModel, GenePert, default_baselines
+    from perturbridge.embeddings import coverage, open_embedding, read_aliases, read_embedding
+    from perturbridge.errors import PerturbridgeError
+    from perturbridge.evaluation import compare, score, summarize
+    from perturbridge.pipeline import RunConfig, cross_validate, evaluate, predict, run
+    from perturbridge.screens import (
+        describe_screen,
+        make_split,
+        pseudobulk,
+        read_effects,
+        read_prediction,
+        read_screen,
+        read_split,
+        simulate,
+    )
+    from perturbridge.values import Effects, GeneEmbedding, PerturbationName, Prediction, Screen, Split
+
+__all__ = [
+    "EffectModel",
+    "Effects",
+    "GeneEmbedding",
+    "GenePert",
+    "PerturbationName",
+    "PerturbridgeError",
+    "Prediction",
+    "RunConfig",
+    "Screen",
+    "Split",
+    "__version__",
+    "compare",
+    "coverage",
+    "cross_validate",
+    "default_baselines",
+    "describe_screen",
+    "evaluate",
+    "make_split",
+    "open_embedding",
+    "predict",
+    "pseudobulk",
+    "read_aliases",
+    "read_effects",
+    "read_embedding",
+    "read_prediction",
+    "read_screen",
+    "read_split",
+    "run",
+    "score",
+    "simulate",
+    "summarize",
+]
+
+# Each name is imported when it is first asked for, so that `import perturbridge` costs next to nothing.
+_HOMES = MappingProxyType(
+    {
+        **dict.fromkeys(("EffectModel", "GenePert", "default_baselines"), "effects"),
+        **dict.fromkeys(("coverage", "open_embedding", "read_aliases", "read_embedding"), "embeddings"),
+        "PerturbridgeError": "errors",
+        **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
+        **dict.fromkeys(("RunConfig", "cross_validate", "evaluate", "predict", "run"), "pipeline"),
+        **dict.fromkeys(
+            (
+                "describe_screen",
+                "make_split",
+                "pseudobulk",
+                "read_effects",
+                "read_prediction",
+                "read_screen",
+                "read_split",
+                "simulate",
+            ),
+            "screens",
+        ),
+        **dict.fromkeys(("Effects", "GeneEmbedding", "PerturbationName", "Prediction", "Screen", "Split"), "values"),
+    }
+)
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("perturbridge")
+    if name not in _HOMES:
+        message = f"module 'perturbridge' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"perturbridge.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

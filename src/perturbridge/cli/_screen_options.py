@@ -1,0 +1,60 @@
+"""The options that say how to read a screen: declared once, given to every command that reads one."""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ScreenArgument", "takes_screen_settings"]
+
+ScreenArgument = Annotated[
+    Path, typer.Argument(help="The screen: an .h5ad, or a folder with X.mtx, meta.csv and genes.tsv.")
+]
+
+
+def _declared(
+    *,
+    preset: Annotated[
+        str | None, typer.Option(help="Labels as a known source writes them: gears, scperturb, replogle, norman.")
+    ] = None,
+    perturbation: Annotated[str | None, typer.Option(help="Column with the perturbation labels.")] = None,
+    control: Annotated[list[str] | None, typer.Option(help="Label of control cells; may be given again.")] = None,
+    context: Annotated[str | None, typer.Option(help="Column with the technical grouping (batch, gem group).")] = None,
+    sample: Annotated[str | None, typer.Option(help="Column with the biological unit (donor, replicate).")] = None,
+    state: Annotated[str | None, typer.Option(help="Column with biology to keep (cell type).")] = None,
+    genes: Annotated[str | None, typer.Option("--genes", help="Column of var with the gene names.")] = None,
+    place: Annotated[str | None, typer.Option(help="Where the values lie: X, raw/X or layers/NAME.")] = None,
+    x_is: Annotated[str | None, typer.Option("--x-is", help="What the values are: counts or log1p.")] = None,
+) -> None:
+    """Hold the declarations; never called."""
+
+
+def takes_screen_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options above to a command; they reach it as one mapping, its keyword `settings`.
+
+    Typer reads a command's options from its signature and has no groups of options, so the joined signature is written here
+    once instead of being spelled out in every command.
+    """
+    own = inspect.signature(command, eval_str=True)
+    shared = inspect.signature(_declared, eval_str=True)
+    kept = [p for name, p in own.parameters.items() if name != "settings"]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*kept, *shared.parameters.values())]
+
+    @wraps(command)
+    def joined(**values: Any) -> None:  # noqa: ANN401 - what Typer parsed, typed by the two signatures
+        settings = {name: values.pop(name) for name in shared.parameters}
+        if settings["control"] is not None:
+            settings["control"] = tuple(settings["control"])
+        command(settings=settings, **values)
+
+    joined.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    joined.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    del joined.__wrapped__  # type: ignore[attr-defined]
+    return joined

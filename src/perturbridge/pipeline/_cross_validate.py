@@ -1,0 +1,144 @@
+"""Cross-validation: everything is fitted again on the training rows of each fold; test rows are opened once, to score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perturbridge._checks import one_of
+from perturbridge.effects import default_baselines
+from perturbridge.errors import DataError
+from perturbridge.evaluation import compare, headline, score, summarize
+from perturbridge.screens import make_split
+from perturbridge.values import Prediction, ScoreTable, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pandas as pd
+
+    from perturbridge.effects import EffectModel, Estimator
+    from perturbridge.values import Effects, Fold
+
+__all__ = ["CrossValidation", "cross_validate"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossValidation:
+    """Scores of a model and its baselines on the same held-out perturbations.
+
+    Parameters
+    ----------
+    model
+        Name of the model under test.
+    scores
+        Long table over every model, fold, perturbation and metric.
+    predictions
+        The tested model's prediction for each fold, by fold name.
+    split
+        The folds.
+    reports
+        What the tested model chose in each fold, by fold name.
+    seed
+        Draws the bootstrap.
+    """
+
+    model: str
+    scores: ScoreTable
+    predictions: Mapping[str, Prediction]
+    split: Split
+    reports: Mapping[str, Mapping[str, object]]
+    seed: int
+
+    def summary(self, *, by: str | None = None) -> pd.DataFrame:
+        """Return mean and bootstrap interval for each model and metric, by stratum where asked."""
+        return summarize(self.scores, seed=self.seed, by=by)
+
+    def comparison(self) -> pd.DataFrame:
+        """Return the paired difference from the best baseline for each metric, with interval and p-value."""
+        return compare(self.scores, model=self.model, seed=self.seed)
+
+    def headline(self) -> pd.DataFrame:
+        """Return the four headline metrics for each model."""
+        return headline(self.scores, seed=self.seed)
+
+
+def cross_validate(
+    model: EffectModel,
+    effects: Effects,
+    *,
+    split: str | Split = "perturbation",
+    folds: int = 5,
+    seed: int = 0,
+    baselines: Mapping[str, Estimator] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CrossValidation:
+    """Score a model on perturbations it has not seen, beside every baseline.
+
+    Parameters
+    ----------
+    model
+        Its settings are kept, what it has learnt is not: a fresh copy is fitted in each fold.
+    effects
+        All measured perturbations.
+    split
+        `"perturbation"`, `"combination"`, or a split of your own.
+    folds, seed
+        Number of folds and what draws them, for a split by name.
+    baselines
+        Estimators to compare with, by name; default: all of `effects.default_baselines`.
+    progress
+        Called with fits done and fits in all.
+
+    Raises
+    ------
+    DataError
+        If the split names a perturbation that was not measured, or there are too few for the folds.
+    """
+    if isinstance(split, str):
+        split = make_split(
+            effects, kind=one_of("split", split, ("perturbation", "combination")), folds=folds, seed=seed
+        )
+    if baselines is None:
+        baselines = default_baselines(model.sources, seed=seed)
+    if model.name in baselines:
+        problem = f"A baseline bears the name of the model, {model.name!r}."
+        raise DataError(problem, cure="Rename the baseline.")
+    tables: list[ScoreTable] = []
+    predictions: dict[str, Prediction] = {}
+    reports: dict[str, Mapping[str, object]] = {}
+    n_fits, done = len(split.folds) * (len(baselines) + 1), 0
+    for fold in split.folds:
+        train = effects.take(fold.train)
+        for name, estimator in {model.name: model, **baselines}.items():
+            fitted = estimator.clone().fit(train, split_hash=split.hash)
+            prediction = fitted.predict(fold.test)
+            tables.append(_score_fold(prediction, effects, fold=fold, name=name, split_hash=split.hash))
+            if name == model.name:
+                predictions[fold.name] = prediction
+                reports[fold.name] = fitted.report_
+            done += 1
+            if progress is not None:
+                progress(done, n_fits)
+    return CrossValidation(
+        model=model.name,
+        scores=ScoreTable.join(tables),
+        predictions=predictions,
+        split=split,
+        reports=reports,
+        seed=seed,
+    )
+
+
+def _score_fold(prediction: Prediction, effects: Effects, *, fold: Fold, name: str, split_hash: str) -> ScoreTable:
+    """Open the test rows of one fold: the only place where they are read."""
+    from dataclasses import replace
+
+    return score(
+        replace(prediction, model=name),
+        effects,
+        train=fold.train,
+        fold=fold.name,
+        strata=fold.strata,
+        split_hash=split_hash,
+    )

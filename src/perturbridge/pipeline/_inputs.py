@@ -1,0 +1,75 @@
+"""From a configuration to records: the screen, its effects and the embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perturbridge.embeddings import list_sources, open_embedding, read_embedding
+from perturbridge.errors import EmbeddingError
+from perturbridge.screens import pseudobulk, read_screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from perturbridge.values import Effects, GeneEmbedding, Screen
+
+    from ._config import RunConfig
+
+__all__ = ["load_effects", "load_embedding", "load_embeddings", "load_screen"]
+
+
+def load_screen(config: RunConfig) -> Screen:
+    """Open the screen of a configuration."""
+    return read_screen(
+        config.screen,
+        preset=config.preset,
+        perturbation=config.perturbation,
+        control=config.control,
+        context=config.context,
+        sample=config.sample,
+        state=config.state,
+        genes=config.genes,
+        place=config.place,
+        x_is=config.x_is,
+        target_sum=config.target_sum,
+    )
+
+
+def load_effects(config: RunConfig, screen: Screen, *, progress: Callable[[int, int], None] | None = None) -> Effects:
+    """Sum the screen into effects, in one pass over its cells."""
+    return pseudobulk(screen, min_cells=config.min_cells, on_few=config.on_few, progress=progress)
+
+
+def load_embedding(source: str) -> GeneEmbedding:
+    """Open an embedding file, or a table that ships by its name; a file wins over a name.
+
+    Raises
+    ------
+    EmbeddingError
+        If it is neither.
+    """
+    if Path(source).exists():
+        return read_embedding(source)
+    shipped = [entry.name for entry in list_sources()]
+    if source in shipped:
+        return open_embedding(source)
+    problem = f"{source!r} is neither a file nor a table that ships."
+    raise EmbeddingError(problem, cure=f"Pass the path of an embedding file, or one of: {', '.join(shipped)}.")
+
+
+def load_embeddings(sources: Sequence[str]) -> list[GeneEmbedding]:
+    """Open every source; each must have a name of its own, since tables and models speak of it by name.
+
+    Raises
+    ------
+    EmbeddingError
+        If two sources bear the same name, or one cannot be opened.
+    """
+    opened = [load_embedding(source) for source in sources]
+    names = [embedding.name for embedding in opened]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        problem = f"{names.count(doubled[0])} embeddings are called {doubled[0]!r}."
+        raise EmbeddingError(problem, cure="Pass each source once, or rename one of the files.")
+    return opened

@@ -1,0 +1,51 @@
+"""What a run was: versions, settings, inputs, choices, findings, as plain JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from perturbridge._files import atomic_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["environment", "json_ready", "write_json"]
+
+LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "h5py", "scikit-learn", "numba", "safetensors")
+
+
+def environment() -> dict[str, Any]:
+    """Return the versions a result depends on."""
+    return {
+        "perturbridge": version("perturbridge"),
+        "python": platform.python_version(),
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def json_ready(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Return plain JSON types: arrays as lists, paths as text, NaN and infinities as null."""
+    if hasattr(value, "items"):
+        return {str(k): json_ready(v) for k, v in value.items()}
+    if hasattr(value, "tolist"):
+        return json_ready(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_ready(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write plain JSON types, indented, atomically."""
+    text = json.dumps(json_ready(value), indent=2, ensure_ascii=False) + "\n"
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,181 @@
+"""The whole path: a screen and embeddings in, a scored model and its report in one folder out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perturbridge.effects import EffectModel
+from perturbridge.errors import EmbeddingError
+from perturbridge.evaluation import write_scores
+from perturbridge.report import render_report
+from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
+
+from ._config import RunConfig, config_to_toml
+from ._cross_validate import CrossValidation, cross_validate
+from ._embedding_files import coverage_report
+from ._folder import new_folder
+from ._inputs import load_effects, load_embeddings, load_screen
+from ._manifest import environment, write_json
+from ._predict import held_out_prediction
+from ._summary import report_content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from perturbridge.values import Effects, Finding, GeneEmbedding, Screen
+
+__all__ = ["Run", "run"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder
+        Holds `config.toml manifest.json split.json scores.parquet effects.h5ad predictions.h5ad model/ report.html`.
+    manifest
+        What `manifest.json` holds.
+    cross_validation
+        Scores against every baseline.
+    model
+        Fitted on all perturbations.
+    effects
+        What was measured.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    cross_validation: CrossValidation
+    model: EffectModel
+    effects: Effects
+
+
+def run(
+    config: RunConfig,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Run:
+    """Read, sum, cross-validate against every baseline, fit on all perturbations, and write a run folder.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    out
+        The folder to make; on any error nothing is left in its place.
+    overwrite
+        Replace a run folder that is there already.
+    command
+        The command line, for the manifest.
+    progress
+        Called with a stage (`"cells"`, `"fits"`), steps done and steps in all.
+
+    Raises
+    ------
+    PerturbridgeError
+        What the rooms raise on bad input.
+    """
+    started = time.perf_counter()
+    tell = progress or (lambda _stage, _done, _total: None)
+    with new_folder(out, overwrite=overwrite) as folder:
+        screen = load_screen(config)
+        effects = load_effects(config, screen, progress=lambda done, total: tell("cells", done, total))
+        embeddings = load_embeddings(config.embedding)
+        covered = [_covered(embedding, effects) for embedding in embeddings]
+        model = EffectModel(embeddings, kernel=config.kernel, seed=config.seed)
+        split = read_split(config.split_file) if config.split_file else config.split
+        validation = cross_validate(
+            model,
+            effects,
+            split=split,
+            folds=config.folds,
+            seed=config.seed,
+            progress=lambda done, total: tell("fits", done, total),
+        )
+        model.fit(effects)
+        manifest = _manifest(config, screen, effects, model=model, validation=validation, command=command)
+        manifest["embeddings"] = covered
+        _write(folder, config, effects, model=model, validation=validation)
+        manifest["seconds"] = round(time.perf_counter() - started, 2)
+        write_json(folder / "manifest.json", manifest)
+        content = report_content(manifest, effects, validation)
+        (folder / "report.html").write_text(render_report(content), encoding="utf-8")
+    return Run(folder=Path(out), manifest=manifest, cross_validation=validation, model=model, effects=effects)
+
+
+def _covered(embedding: GeneEmbedding, effects: Effects) -> dict[str, Any]:
+    """Report the coverage of the perturbed genes; refuse a source that has none of them."""
+    genes = sorted({gene for name in effects.perturbations for gene in name.genes})
+    report = coverage_report(embedding, genes)
+    if not report["n_covered"]:
+        problem = (
+            f"None of the {len(genes)} perturbed genes is in embedding {embedding.name!r} "
+            f"(perturbed: {', '.join(genes[:3])}; in the embedding: {', '.join(embedding.genes[:3])})."
+        )
+        raise EmbeddingError(
+            problem, cure="Pass an embedding of the same species and identifiers, or an alias table that joins them."
+        )
+    return report
+
+
+def _findings(findings: Sequence[Finding]) -> list[dict[str, str | int]]:
+    return [finding.as_json() for finding in findings]
+
+
+def _manifest(
+    config: RunConfig,
+    screen: Screen,
+    effects: Effects,
+    *,
+    model: EffectModel,
+    validation: CrossValidation,
+    command: str,
+) -> dict[str, Any]:
+    normalization = screen.normalization
+    return {
+        "schema": 1,
+        "command": command,
+        "environment": environment(),
+        "config": config.model_dump(mode="json"),
+        "screen": {
+            "source": screen.source.description,
+            "n_cells": screen.n_cells,
+            "n_genes": screen.n_genes,
+            "n_perturbations": len(effects.perturbations),
+            "n_pairs": sum(not name.is_single for name in effects.perturbations),
+            "contexts": list(effects.contexts.names) if effects.contexts else [],
+            "normalization": {
+                "kind": normalization.kind,
+                "place": normalization.place,
+                "target_sum": normalization.target_sum,
+                "evidence": normalization.evidence,
+            },
+            "explanation": list(screen.explanation),
+            "fingerprint": effects.fingerprint,
+        },
+        "findings": _findings((*screen.findings, *effects.findings)),
+        "targets": target_changes(effects),
+        "split": {"kind": validation.split.kind, "folds": len(validation.split.folds), "hash": validation.split.hash},
+        "model": {"name": model.name, "all": model.report_, "folds": validation.reports},
+        "scores": validation.headline().to_dict(orient="records"),
+        "comparison": validation.comparison().to_dict(orient="records"),
+    }
+
+
+def _write(
+    folder: Path, config: RunConfig, effects: Effects, *, model: EffectModel, validation: CrossValidation
+) -> None:
+    (folder / "config.toml").write_text(config_to_toml(config), encoding="utf-8")
+    write_split(validation.split, folder / "split.json")
+    write_scores(validation.scores, folder / "scores.parquet")
+    write_effects(effects, folder / "effects.h5ad")
+    write_prediction(held_out_prediction(validation), folder / "predictions.h5ad")
+    model.save(folder / "model")

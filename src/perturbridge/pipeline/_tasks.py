@@ -1,0 +1,131 @@
+"""What the single commands do: inspect, pseudo-bulk, evaluate, save a prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perturbridge.errors import DataError
+from perturbridge.evaluation import summarize, write_scores
+from perturbridge.screens import describe_screen, read_effects, target_changes, write_effects, write_prediction
+
+from ._embedding_files import coverage_report
+from ._evaluate import evaluate, read_predictions
+from ._inputs import load_effects, load_embeddings, load_screen
+from ._tables import write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from perturbridge.values import Effects, Prediction
+
+    from ._config import RunConfig
+
+__all__ = ["check_prediction_format", "evaluate_files", "inspect", "save_prediction", "write_pseudobulk"]
+
+PREDICTION_FORMATS = (".h5ad", ".csv", ".tsv", ".parquet")
+
+
+def inspect(config: RunConfig) -> dict[str, Any]:
+    """Describe a screen as it will be read, with the coverage of each embedding; reads labels and a sample of the values."""
+    screen = load_screen(config)
+    genes = sorted({gene for name in screen.perturbations for gene in name.genes})
+    found = dict(describe_screen(screen))
+    found["embeddings"] = [coverage_report(embedding, genes) for embedding in load_embeddings(config.embedding)]
+    return found
+
+
+def write_pseudobulk(
+    config: RunConfig, out: str | Path, *, progress: Callable[[str, int, int], None] | None = None
+) -> dict[str, Any]:
+    """Sum a screen, write its effects, and return what was summed and noticed."""
+    screen = load_screen(config)
+    effects = load_effects(config, screen, progress=_cells(progress))
+    write_effects(effects, out)
+    return {
+        "n_cells": screen.n_cells,
+        "n_genes": len(effects.genes),
+        "n_perturbations": len(effects.perturbations),
+        "contexts": list(effects.contexts.names) if effects.contexts else [],
+        "fingerprint": effects.fingerprint,
+        "explanation": list(screen.explanation),
+        "findings": [finding.as_json() for finding in (*screen.findings, *effects.findings)],
+        "targets": target_changes(effects),
+    }
+
+
+def _cells(progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress("cells", done, total)
+
+
+def _measured(config: RunConfig, progress: Callable[[str, int, int], None] | None) -> Effects:
+    """Read effects that were written before, or sum a screen now."""
+    if config.screen.suffix == ".h5ad" and config.screen.is_file():
+        try:
+            return read_effects(config.screen)
+        except DataError:
+            # Not an effects file: a screen, whose own errors are the ones to show.
+            pass
+    return load_effects(config, load_screen(config), progress=_cells(progress))
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{path} cannot be read as text: {error}."
+        raise DataError(problem, cure="Pass a text file with one perturbation a line.") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def evaluate_files(
+    predictions: Sequence[str | Path],
+    config: RunConfig,
+    *,
+    train_file: Path | None = None,
+    out: Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Score prediction files against a screen or its effects; returns mean and interval for each model and metric."""
+    read = read_predictions(predictions)
+    effects = _measured(config, progress)
+    table = evaluate(read, effects, train=_read_names(train_file) if train_file else None, seed=config.seed)
+    if out is not None:
+        write_scores(table, out)
+    return list(summarize(table, seed=config.seed).to_dict(orient="records"))
+
+
+def check_prediction_format(path: Path) -> None:
+    """Refuse an ending that cannot be written, before anything is computed.
+
+    Raises
+    ------
+    DataError
+        If the ending is unknown.
+    """
+    if path.suffix not in PREDICTION_FORMATS:
+        problem = f"{path} has the ending {path.suffix!r}."
+        raise DataError(problem, cure=f"Use one of {', '.join(PREDICTION_FORMATS)}.")
+
+
+def save_prediction(prediction: Prediction, path: str | Path) -> None:
+    """Write a prediction as h5ad (all of it) or as a long table: perturbation, gene, delta, bounds where known, status."""
+    check_prediction_format(Path(path))
+    if Path(path).suffix == ".h5ad":
+        write_prediction(prediction, path)
+        return
+    import numpy as np
+    import pandas as pd
+
+    n_genes = len(prediction.genes)
+    columns: dict[str, Any] = {
+        "perturbation": np.repeat([str(p) for p in prediction.perturbations], n_genes),
+        "gene": np.tile(prediction.genes, len(prediction.perturbations)),
+        "delta": prediction.delta.ravel(),
+    }
+    for bound in ("lower", "upper"):
+        values = getattr(prediction, bound)
+        if values is not None:
+            columns[bound] = values.ravel()
+    columns["status"] = np.repeat(prediction.status, n_genes)
+    write_table(pd.DataFrame(columns), path)
