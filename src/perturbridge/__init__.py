@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from perturbridge.effects import EffectModel, GenePert, default_baselines
-    from perturbridge.embeddings import coverage, open_embedding, read_aliases, read_embedding
+    from perturbridge.embeddings import (
+        convert_embedding,
+        coverage,
+        open_embedding,
+        read_aliases,
+        read_embedding,
+        write_embedding,
+    )
     from perturbridge.errors import PerturbridgeError
     from perturbridge.evaluation import compare, score, summarize
     from perturbridge.pipeline import RunConfig, cross_validate, evaluate, predict, run
@@ -29,6 +36,10 @@ if TYPE_CHECKING:
         read_screen,
         read_split,
         simulate,
+        write_effects,
+        write_prediction,
+        write_screen,
+        write_split,
     )
     from perturbridge.values import Effects, GeneEmbedding, PerturbationName, Prediction, Screen, Split
 
@@ -45,6 +56,7 @@ __all__ = [
     "Split",
     "__version__",
     "compare",
+    "convert_embedding",
     "coverage",
     "cross_validate",
     "default_baselines",
@@ -64,13 +76,21 @@ __all__ = [
     "score",
     "simulate",
     "summarize",
+    "write_effects",
+    "write_embedding",
+    "write_prediction",
+    "write_screen",
+    "write_split",
 ]
 
 # Each name is imported when it is first asked for, so that `import perturbridge` costs next to nothing.
 _HOMES = MappingProxyType(
     {
         **dict.fromkeys(("EffectModel", "GenePert", "default_baselines"), "effects"),
-        **dict.fromkeys(("coverage", "open_embedding", "read_aliases", "read_embedding"), "embeddings"),
+        **dict.fromkeys(
+            ("convert_embedding", "coverage", "open_embedding", "read_aliases", "read_embedding", "write_embedding"),
+            "embeddings",
+        ),
         "PerturbridgeError": "errors",
         **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
         **dict.fromkeys(("RunConfig", "cross_validate", "evaluate", "predict", "run"), "pipeline"),
@@ -84,6 +104,10 @@ _HOMES = MappingProxyType(
                 "read_screen",
                 "read_split",
                 "simulate",
+                "write_effects",
+                "write_prediction",
+                "write_screen",
+                "write_split",
             ),
             "screens",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +25,13 @@ def demo(
     """
     from perturbridge import pipeline
 
-    from ._show import console, print_json, progress_bars
+    from ._show import check_output, console, print_json, progress_bars
     from ._tables import print_run
 
-    with tempfile.TemporaryDirectory() as folder, progress_bars() as progress:
-        path = Path(folder) / "demo_screen.h5ad"
-        simulated = pipeline.write_demo_screen(path, seed=seed)
+    pipeline.check_folder(out, overwrite=overwrite)
+    path = check_output(out.with_name(f"{out.name}_screen.h5ad"), overwrite=overwrite, make_folder=True)
+    simulated = pipeline.write_demo_screen(path, seed=seed)
+    with progress_bars() as progress:
         config = pipeline.config_from_mapping({"screen": path, "seed": seed})
         done = pipeline.run(
             config, out, overwrite=overwrite, command=f"perturbridge demo --seed {seed}", progress=progress
@@ -48,5 +48,6 @@ def demo(
     print_run(done)
     console().print(
         f"\nNext: perturbridge predict {out} {' '.join(str(p) for p in screen.perturbations[:2])}"
+        f"\n      perturbridge inspect {path}"
         "\n      perturbridge inspect your_screen.h5ad"
     )

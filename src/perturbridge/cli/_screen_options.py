@@ -54,7 +54,8 @@ def takes_screen_settings(command: Callable[..., None]) -> Callable[..., None]:
             settings["control"] = tuple(settings["control"])
         command(settings=settings, **values)
 
-    joined.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    setattr(joined, "__signature__", own.replace(parameters=parameters))  # noqa: B010 - functions declare no such attribute
     joined.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-    del joined.__wrapped__  # type: ignore[attr-defined]
+    # Else the signature of the inner function would win over the joined one.
+    del joined.__wrapped__
     return joined

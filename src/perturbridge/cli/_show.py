@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -48,14 +48,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console().print(table)
 
 
-def print_findings(findings: Sequence[dict[str, str | int]]) -> None:
+def print_findings(findings: Sequence[Mapping[str, Any]]) -> None:
     """Print what was noticed, warnings first."""
+    from perturbridge.pipeline import finding_line
+
     out = console()
     for finding in sorted(findings, key=lambda f: f["level"] != "warning"):
-        out.print(f"{'!' if finding['level'] == 'warning' else '·'} {finding['message']}")
+        out.print(f"{'!' if finding['level'] == 'warning' else '·'} {finding_line(finding)}")
 
 
-def check_output(path: Path, *, overwrite: bool) -> Path:
+def check_output(path: Path, *, overwrite: bool, make_folder: bool = False) -> Path:
     """Return `path` if it may be written.
 
     Raises
@@ -68,6 +70,8 @@ def check_output(path: Path, *, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         problem = f"{path} exists already."
         raise DataError(problem, cure="Choose another -o, or pass --overwrite.")
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     if not path.parent.is_dir():
         problem = f"The folder {path.parent} does not exist."
         raise DataError(problem, cure="Make it first, or choose another -o.")

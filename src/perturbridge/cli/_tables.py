@@ -1,0 +1,164 @@
+"""What each command prints for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._show import console, print_findings, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from perturbridge.pipeline import Run
+    from perturbridge.values import Prediction
+
+__all__ = [
+    "prediction_record",
+    "print_coverage",
+    "print_effects",
+    "print_inspection",
+    "print_prediction",
+    "print_record",
+    "print_run",
+    "print_scores",
+]
+
+
+def print_run(run: Run) -> None:
+    """Print how the screen was read, what was noticed, the table, the answer, and where the report lies."""
+    from perturbridge.pipeline import comparison_table, headline_table, verdict
+
+    out, manifest, validation = console(), run.manifest, run.cross_validation
+    for line in manifest["screen"]["explanation"]:
+        out.print(f"· {line}")
+    print_findings(manifest["findings"])
+    for source in manifest["embeddings"]:
+        _print_source(source)
+    table = headline_table(manifest["scores"], model=validation.model)
+    print_table("\nHeld-out perturbations, mean [95 % interval]", table.columns, table.rows, strong=table.strong)
+    paired = comparison_table(manifest["comparison"])
+    print_table("\nAgainst the best baseline, perturbation by perturbation", paired.columns, paired.rows)
+    out.print(f"\n{verdict(validation)}")
+    out.print(f"\nReport: {run.folder / 'report.html'}\nManifest: {run.folder / 'manifest.json'}")
+
+
+def _print_source(source: Mapping[str, Any], *, n_listed: int = 12) -> None:
+    out = console()
+    mark = "!" if source["missing"] else "·"
+    out.print(f"{mark} {source['name']}: {source['n_covered']} of {source['n_asked']} perturbed genes have a vector.")
+    missing = [f"{gene} ({how})" for gene, how in source["missing"].items()]
+    if missing:
+        rest = f" and {len(missing) - n_listed} more" if len(missing) > n_listed else ""
+        out.print(f"    without: {', '.join(missing[:n_listed])}{rest}")
+    renamed = [f"{gene} as {key}" for gene, key in source["renamed"].items()]
+    if renamed:
+        rest = f" and {len(renamed) - n_listed} more" if len(renamed) > n_listed else ""
+        out.print(f"    by another name: {', '.join(renamed[:n_listed])}{rest}")
+    print_findings(source["findings"])
+
+
+def print_inspection(found: Mapping[str, Any]) -> None:
+    """Print what is in a screen, what is wrong with it, and what to type next."""
+    out = console()
+    rows = [(key.replace("_", " "), _plain(value)) for key, value in found.items() if key not in _TOLD_APART]
+    print_table("", ("", ""), rows)
+    for line in found["explanation"]:
+        out.print(f"· {line}")
+    print_findings(found["findings"])
+    for source in found["embeddings"]:
+        _print_source(source)
+    out.print(f"\nNext: {found['next']}")
+
+
+_TOLD_APART = ("explanation", "findings", "embeddings", "next")
+
+
+def _plain(value: object, *, n_listed: int = 8) -> str:
+    if isinstance(value, dict):
+        parts = [f"{key}: {_plain(inner)}" for key, inner in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [_plain(inner) for inner in value]
+    elif value is None:
+        return "–"
+    elif isinstance(value, bool):
+        return "yes" if value else "no"
+    elif isinstance(value, int):
+        return f"{value:,}"
+    else:
+        return str(value)
+    rest = f", and {len(parts) - n_listed} more" if len(parts) > n_listed else ""
+    return ", ".join(parts[:n_listed]) + rest
+
+
+def _top(prediction: Prediction, row: int, *, top: int) -> tuple[list[str], list[str]]:
+    order = np.argsort(prediction.delta[row], kind="stable")
+
+    def named(columns: Sequence[int]) -> list[str]:
+        return [f"{prediction.genes[j]} {prediction.delta[row, j]:+.2f}" for j in columns]
+
+    up = [int(j) for j in order[::-1][:top] if prediction.delta[row, j] > 0]
+    down = [int(j) for j in order[:top] if prediction.delta[row, j] < 0]
+    return named(up), named(down)
+
+
+def prediction_record(prediction: Prediction, *, top: int) -> list[dict[str, Any]]:
+    """Return each predicted perturbation with its status and strongest genes, as plain types."""
+    records = []
+    for i, name in enumerate(prediction.perturbations):
+        up, down = _top(prediction, i, top=top)
+        records.append(
+            {
+                "perturbation": str(name),
+                "status": prediction.status[i],
+                "detail": prediction.detail[i],
+                "up": up,
+                "down": down,
+            }
+        )
+    return records
+
+
+def print_prediction(prediction: Prediction, *, top: int) -> None:
+    """Print each predicted perturbation with its status and strongest genes."""
+    rows = [
+        (r["perturbation"], r["status"], ", ".join(r["up"]) or "–", ", ".join(r["down"]) or "–")
+        for r in prediction_record(prediction, top=top)
+    ]
+    print_table("Predicted Δ (log1p-CP10k)", ("perturbation", "status", "up", "down"), rows)
+    for name, detail in zip(prediction.perturbations, prediction.detail, strict=True):
+        if detail:
+            console().print(f"! {name}: {detail}")
+
+
+def print_effects(summary: Mapping[str, Any], out: Path) -> None:
+    """Print what was summed and noticed."""
+    from perturbridge.pipeline import targets_sentence
+
+    for line in summary["explanation"]:
+        console().print(f"· {line}")
+    print_findings(summary["findings"])
+    console().print(
+        f"{summary['n_cells']:,} cells summed into {summary['n_perturbations']:,} perturbations x {summary['n_genes']:,} genes, "
+        f"{max(len(summary['contexts']), 1)} contexts.\n{targets_sentence(summary['targets'])}\nWritten to {out}"
+    )
+
+
+def print_scores(records: Sequence[Mapping[str, Any]], *, title: str) -> None:
+    """Print the headline metrics of each scored model."""
+    from perturbridge.pipeline import headline_table
+
+    table = headline_table(records)
+    print_table(f"{title}, mean [95 % interval]", table.columns, table.rows)
+
+
+def print_record(title: str, record: Mapping[str, Any]) -> None:
+    """Print names and values."""
+    print_table(title, ("", ""), [(key.replace("_", " "), _plain(value)) for key, value in record.items()])
+
+
+def print_coverage(report: Mapping[str, Any]) -> None:
+    """Print which genes have a vector, and every one that has none."""
+    _print_source(report, n_listed=max(len(report["missing"]), len(report["renamed"]), 1))

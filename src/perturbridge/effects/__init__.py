@@ -1,1 +1,31 @@
-"""effects."""
+"""From gene embeddings to the effects of perturbations nobody has measured.
+
+Takes: `Effects` of training perturbations, `GeneEmbedding` tables.
+Gives: estimators that predict Δ (`Prediction`): the kernel ridge model, GenePert as published, and baselines of the same shape.
+Depends on: values, numerics; numpy, scipy, safetensors.
+"""
+
+from __future__ import annotations
+
+from ._baselines import Additive, MeanEffect, NoChange, WeightedMeanEffect
+from ._estimator import Estimator
+from ._genepert import GenePert
+from ._linear_factors import LinearFactors
+from ._model import EffectModel
+from ._nearest_neighbors import NearestNeighbors
+from ._shuffled import ShuffledEmbedding
+from ._table import default_baselines
+
+__all__ = [
+    "Additive",
+    "EffectModel",
+    "Estimator",
+    "GenePert",
+    "LinearFactors",
+    "MeanEffect",
+    "NearestNeighbors",
+    "NoChange",
+    "ShuffledEmbedding",
+    "WeightedMeanEffect",
+    "default_baselines",
+]

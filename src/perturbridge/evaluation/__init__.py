@@ -1,1 +1,30 @@
-"""evaluation."""
+"""How good a prediction is, against the noise of the data, against baselines, with intervals.
+
+Takes: predictions, real effects and the names of the training perturbations.
+Gives: one score per perturbation and metric in long form; means with intervals; paired comparisons; files.
+Depends on: numpy, scipy, pandas, pyarrow.
+"""
+
+from __future__ import annotations
+
+from ._compare import compare
+from ._files import read_scores, to_frame, write_scores
+from ._headline import headline
+from ._metric import Aligned, Metric
+from ._score import score
+from ._summary import summarize
+from ._table import HEADLINE, METRICS
+
+__all__ = [
+    "HEADLINE",
+    "METRICS",
+    "Aligned",
+    "Metric",
+    "compare",
+    "headline",
+    "read_scores",
+    "score",
+    "summarize",
+    "to_frame",
+    "write_scores",
+]

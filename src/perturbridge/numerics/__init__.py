@@ -7,6 +7,22 @@ Depends on: numpy, scipy.
 
 from __future__ import annotations
 
+from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test
+from ._kernels import linear_kernel, median_squared_distance, rbf_kernel, squared_distances
+from ._loo_ridge import LooRidge
+from ._neighbors import nearest_rows
 from ._rows import l2_normalize, sum_rows
 
-__all__ = ["l2_normalize", "sum_rows"]
+__all__ = [
+    "LooRidge",
+    "bca_interval",
+    "bootstrap_means",
+    "l2_normalize",
+    "linear_kernel",
+    "median_squared_distance",
+    "nearest_rows",
+    "rbf_kernel",
+    "sign_flip_test",
+    "squared_distances",
+    "sum_rows",
+]

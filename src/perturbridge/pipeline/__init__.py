@@ -12,9 +12,11 @@ from ._cross_validate import CrossValidation, cross_validate
 from ._demo import write_demo_screen
 from ._embedding_files import build, convert, coverage_table, shipped_tables
 from ._evaluate import evaluate
+from ._folder import check_folder
 from ._manifest import json_ready
 from ._predict import load_model, predict
 from ._run import Run, run
+from ._summary import comparison_table, finding_line, headline_table, targets_sentence, verdict
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Run",
     "RunConfig",
     "build",
+    "check_folder",
     "check_prediction_format",
+    "comparison_table",
     "config_from_mapping",
     "config_to_toml",
     "convert",
@@ -30,6 +34,8 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "evaluate_files",
+    "finding_line",
+    "headline_table",
     "inspect",
     "json_ready",
     "load_model",
@@ -38,6 +44,8 @@ __all__ = [
     "run",
     "save_prediction",
     "shipped_tables",
+    "targets_sentence",
+    "verdict",
     "write_demo_screen",
     "write_pseudobulk",
 ]

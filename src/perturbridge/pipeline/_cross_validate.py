@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from perturbridge._checks import one_of
@@ -59,8 +59,9 @@ class CrossValidation:
         return compare(self.scores, model=self.model, seed=self.seed)
 
     def headline(self) -> pd.DataFrame:
-        """Return the four headline metrics for each model."""
-        return headline(self.scores, seed=self.seed)
+        """Return the four headline metrics for each model, with its skill: 0 is the best baseline, 1 what the data allow."""
+        baselines = [str(name) for name in dict.fromkeys(self.scores.model.tolist()) if name != self.model]
+        return headline(self.scores, baselines=baselines, seed=self.seed)
 
 
 def cross_validate(
@@ -95,10 +96,7 @@ def cross_validate(
     DataError
         If the split names a perturbation that was not measured, or there are too few for the folds.
     """
-    if isinstance(split, str):
-        split = make_split(
-            effects, kind=one_of("split", split, ("perturbation", "combination")), folds=folds, seed=seed
-        )
+    drawn = split if isinstance(split, Split) else _draw(effects, split, folds=folds, seed=seed)
     if baselines is None:
         baselines = default_baselines(model.sources, seed=seed)
     if model.name in baselines:
@@ -107,33 +105,36 @@ def cross_validate(
     tables: list[ScoreTable] = []
     predictions: dict[str, Prediction] = {}
     reports: dict[str, Mapping[str, object]] = {}
-    n_fits, done = len(split.folds) * (len(baselines) + 1), 0
-    for fold in split.folds:
+    n_fits, done = len(drawn.folds) * (len(baselines) + 1), 0
+    for fold in drawn.folds:
         train = effects.take(fold.train)
-        for name, estimator in {model.name: model, **baselines}.items():
-            fitted = estimator.clone().fit(train, split_hash=split.hash)
-            prediction = fitted.predict(fold.test)
-            tables.append(_score_fold(prediction, effects, fold=fold, name=name, split_hash=split.hash))
-            if name == model.name:
-                predictions[fold.name] = prediction
-                reports[fold.name] = fitted.report_
+        tested = model.clone().fit(train, split_hash=drawn.hash)
+        predictions[fold.name], reports[fold.name] = tested.predict(fold.test), tested.report_
+        tables.append(_score_fold(predictions[fold.name], effects, fold=fold, name=model.name, split_hash=drawn.hash))
+        for name, estimator in baselines.items():
+            prediction = estimator.clone().fit(train, split_hash=drawn.hash).predict(fold.test)
+            tables.append(_score_fold(prediction, effects, fold=fold, name=name, split_hash=drawn.hash))
             done += 1
             if progress is not None:
-                progress(done, n_fits)
+                progress(done + len(predictions), n_fits)
     return CrossValidation(
         model=model.name,
         scores=ScoreTable.join(tables),
         predictions=predictions,
-        split=split,
+        split=drawn,
         reports=reports,
         seed=seed,
     )
 
 
+def _draw(effects: Effects, kind: str, *, folds: int, seed: int) -> Split:
+    if one_of("split", kind, ("perturbation", "combination")) == "combination":
+        return make_split(effects, kind="combination", folds=folds, seed=seed)
+    return make_split(effects, kind="perturbation", folds=folds, seed=seed)
+
+
 def _score_fold(prediction: Prediction, effects: Effects, *, fold: Fold, name: str, split_hash: str) -> ScoreTable:
     """Open the test rows of one fold: the only place where they are read."""
-    from dataclasses import replace
-
     return score(
         replace(prediction, model=name),
         effects,

@@ -30,6 +30,7 @@ def write_demo_screen(path: str | Path, *, seed: int = 0) -> SimulatedScreen:
     simulated = simulate.screen(
         open_embedding(DEMO_EMBEDDING),
         n_perturbations=120,
+        n_pairs=30,
         n_genes=400,
         cells_per_perturbation=60,
         n_controls=1500,

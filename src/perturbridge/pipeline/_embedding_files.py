@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +109,6 @@ def coverage_table(
     DataError
         If neither a screen nor a gene is given.
     """
-    from dataclasses import replace
-
     wanted = list(dict.fromkeys(genes))
     if screen is not None:
         perturbed = load_screen(RunConfig(screen=Path(screen))).perturbations
@@ -128,4 +127,4 @@ def coverage_table(
 
 def shipped_tables() -> list[dict[str, Any]]:
     """List the tables that ship, with licence and size."""
-    return [dict(entry) if isinstance(entry, dict) else vars(entry) for entry in list_sources()]
+    return [asdict(entry) for entry in list_sources()]

@@ -14,13 +14,20 @@ from perturbridge.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["new_folder"]
+__all__ = ["check_folder", "new_folder"]
 
 # A folder is only ever replaced if it holds this file: `--overwrite` with a wrong path must not remove a user's data.
 MARK = "manifest.json"
 
 
-def _check_target(target: Path, *, overwrite: bool) -> None:
+def check_folder(target: Path, *, overwrite: bool) -> None:
+    """Refuse a target that may not be replaced, before anything is computed.
+
+    Raises
+    ------
+    DataError
+        If it exists and `overwrite` is not set, or it is no run folder.
+    """
     if not target.exists():
         return
     if not overwrite:
@@ -41,7 +48,7 @@ def new_folder(target: str | Path, *, overwrite: bool = False) -> Iterator[Path]
         If `target` exists and may not be replaced; nothing is written then.
     """
     final = Path(target)
-    _check_target(final, overwrite=overwrite)
+    check_folder(final, overwrite=overwrite)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))

@@ -20,7 +20,8 @@ from ._folder import new_folder
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._predict import held_out_prediction
-from ._summary import report_content
+from ._report_content import report_content
+from ._summary import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,8 +166,8 @@ def _manifest(
         "targets": target_changes(effects),
         "split": {"kind": validation.split.kind, "folds": len(validation.split.folds), "hash": validation.split.hash},
         "model": {"name": model.name, "all": model.report_, "folds": validation.reports},
-        "scores": validation.headline().to_dict(orient="records"),
-        "comparison": validation.comparison().to_dict(orient="records"),
+        "scores": records(validation.summary()),
+        "comparison": records(validation.comparison()),
     }
 
 

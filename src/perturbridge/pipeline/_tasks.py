@@ -12,6 +12,7 @@ from perturbridge.screens import describe_screen, read_effects, target_changes, 
 from ._embedding_files import coverage_report
 from ._evaluate import evaluate, read_predictions
 from ._inputs import load_effects, load_embeddings, load_screen
+from ._summary import records
 from ._tables import write_table
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def evaluate_files(
     table = evaluate(read, effects, train=_read_names(train_file) if train_file else None, seed=config.seed)
     if out is not None:
         write_scores(table, out)
-    return list(summarize(table, seed=config.seed).to_dict(orient="records"))
+    return records(summarize(table, seed=config.seed))
 
 
 def check_prediction_format(path: Path) -> None:

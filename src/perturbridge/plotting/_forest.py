@@ -49,7 +49,7 @@ def plot_forest(
     signed = np.where(np.isnan(mean), -np.inf, mean if higher_is_better else -mean)
     order = np.argsort(signed, kind="stable")
     if ax is None:
-        ax = new_axes(width=6.2, height=0.7 + 0.26 * len(names))
+        ax = new_axes(width=4.9, height=0.7 + 0.26 * len(names))
     for y, i in enumerate(order):
         color = ACCENT if names[i] == highlight else MUTED
         if np.isnan(mean[i]):

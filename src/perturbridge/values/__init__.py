@@ -7,7 +7,7 @@ Depends on: numpy.
 
 from __future__ import annotations
 
-from ._aliases import GeneAliases
+from ._aliases import GeneAliases, ensembl_stem
 from ._effects import ContextTable, Effects
 from ._embedding import EmbeddingCard, GeneEmbedding, Located
 from ._findings import Finding
@@ -40,4 +40,5 @@ __all__ = [
     "Screen",
     "Split",
     "as_names",
+    "ensembl_stem",
 ]

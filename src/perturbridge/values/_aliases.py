@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GeneAliases"]
+__all__ = ["GeneAliases", "ensembl_stem"]
 
-_ENSEMBL = re.compile(r"^(ENS[A-Z]*G\d{11})(\.\d+)?$")
+_ENSEMBL = re.compile(r"(ENS[A-Z]*G\d{11})(\.\d+)?")
+
+
+def ensembl_stem(name: str) -> str:
+    """Return an Ensembl gene id without its version, or an empty string for any other name.
+
+    Examples
+    --------
+    >>> ensembl_stem("ENSG00000141510.18"), ensembl_stem("ENSA")
+    ('ENSG00000141510', '')
+    """
+    match = _ENSEMBL.fullmatch(name)
+    return match.group(1) if match else ""
 
 
 def _nothing() -> Mapping[str, tuple[str, ...]]:
@@ -31,28 +43,35 @@ class GeneAliases:
         Old or alternative name ▸ the current symbols it may mean; more than one means ambiguous.
     ensembl
         Ensembl gene id without version ▸ current symbol.
+    entrez
+        Entrez gene id ▸ current symbol.
+    excel
+        Date that a spreadsheet makes of a gene name, such as `"1-Sep"` ▸ the current symbols it may mean.
     """
 
     approved: frozenset[str] = frozenset()
     previous: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     alias: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     ensembl: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    entrez: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    excel: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
 
     def current(self, name: str) -> tuple[str, str]:
         """Return the current symbol and how it was found; an empty symbol with `"ambiguous"` or `"missing"` where it is not certain.
 
-        `how` is `"exact"` for an approved symbol, then `"ensembl"`, `"previous"`, `"alias"`.
+        `how` is `"exact"` for an approved symbol, then `"ensembl"` and `"entrez"` for their ids, `"previous"`, `"alias"`,
+        `"excel_date"`. An old name of one gene that is also an alias of another is ambiguous (TAZ: TAFAZZIN or WWTR1).
         """
         if name in self.approved:
             return name, "exact"
-        match = _ENSEMBL.match(name)
-        if match:
-            symbol = self.ensembl.get(match.group(1), "")
-            return symbol, "ensembl" if symbol else "missing"
-        for how, table in (("previous", self.previous), ("alias", self.alias)):
-            meanings = table.get(name, ())
-            if len(meanings) == 1:
-                return meanings[0], how
-            if meanings:
-                return "", "ambiguous"
-        return "", "missing"
+        stem = ensembl_stem(name)
+        if stem or name.isdecimal():
+            symbol = self.ensembl.get(stem) if stem else self.entrez.get(name)
+            return (symbol, "ensembl" if stem else "entrez") if symbol else ("", "missing")
+        meanings = {*self.previous.get(name, ()), *self.alias.get(name, ())}
+        how = "previous" if name in self.previous else "alias"
+        if not meanings:
+            meanings, how = set(self.excel.get(name, ())), "excel_date"
+        if len(meanings) > 1:
+            return "", "ambiguous"
+        return (meanings.pop(), how) if meanings else ("", "missing")

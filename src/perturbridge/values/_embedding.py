@@ -11,12 +11,14 @@ import numpy as np
 from perturbridge._checks import array_of, freeze, unique_names
 from perturbridge.errors import EmbeddingError
 
-from ._aliases import GeneAliases
+from ._aliases import GeneAliases, ensembl_stem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from ._findings import Finding
 
 __all__ = ["EmbeddingCard", "GeneEmbedding", "Located"]
 
@@ -60,7 +62,7 @@ class Located:
     keys
         The embedding's own name for it, empty where there is none.
     how
-        `"exact"`, `"ensembl"`, `"approved"`, `"previous"`, `"alias"`, `"ambiguous"` or `"missing"`.
+        `"exact"`, `"ensembl"`, `"entrez"`, `"previous"`, `"alias"`, `"excel_date"`, `"ambiguous"` or `"missing"`.
     """
 
     rows: NDArray[np.int64]
@@ -88,7 +90,10 @@ class GeneEmbedding:
     card
         Where it comes from.
     aliases
-        Old and alternative names, used when a gene is asked for under a name that is not a key; empty: exact matches only.
+        Old and alternative names, used when a gene is asked for under a name that is not a key; empty: exact matches
+        and Ensembl ids with another version only.
+    findings
+        What was noticed while it was read or made.
     """
 
     vectors: NDArray[np.float32]
@@ -96,6 +101,7 @@ class GeneEmbedding:
     rows: NDArray[np.int64]
     card: EmbeddingCard
     aliases: GeneAliases = field(default_factory=GeneAliases)
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -131,31 +137,57 @@ class GeneEmbedding:
         return dict(zip(self.genes, self.rows.tolist(), strict=True))
 
     @cached_property
-    def _key_of_current(self) -> dict[str, str]:
-        """Current symbol ▸ key, for keys that are old names of exactly one gene; two keys for one gene cancel unless they share a vector."""
-        keys: dict[str, str] = {}
-        dropped: set[str] = set()
-        for key in self.genes:
-            current, _ = self.aliases.current(key)
-            if not current or current in self._row_of:
-                continue
-            if current in keys and self._row_of[keys[current]] != self._row_of[key]:
-                dropped.add(current)
-            keys.setdefault(current, key)
-        return {current: key for current, key in keys.items() if current not in dropped}
+    def _key_of_current(self) -> dict[str, tuple[str, str]]:
+        """Current symbol ▸ key and how, over the keys that are not current symbols themselves."""
+        resolved = ((key, self.aliases.current(key)) for key in self.genes)
+        return self._unique_keys(
+            (current, key, how) for key, (current, how) in resolved if current and current not in self._row_of
+        )
+
+    @cached_property
+    def _key_of_stem(self) -> dict[str, tuple[str, str]]:
+        """Ensembl id without version ▸ key and how."""
+        return self._unique_keys((stem, key, "ensembl") for key in self.genes if (stem := ensembl_stem(key)))
+
+    def _unique_keys(self, candidates: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, str]]:
+        """Keep for each target the surest key; equally sure keys with different vectors leave it ambiguous, with no key."""
+        best: dict[str, tuple[str, str]] = {}
+        for target, key, how in candidates:
+            old, old_how = best.get(target, (key, how))
+            surer = _SUREST_FIRST.index(how) - _SUREST_FIRST.index(old_how)
+            if surer < 0:
+                best[target] = key, how
+            elif surer == 0:
+                same = bool(old) and self._row_of[old] == self._row_of[key]
+                best[target] = old if same else "", how
+        return best
 
     def _find(self, gene: str) -> tuple[str, str]:
         if gene in self._row_of:
             return gene, "exact"
+        stem = ensembl_stem(gene)
+        if stem in self._key_of_stem:
+            return _said(*self._key_of_stem[stem])
         current, how = self.aliases.current(gene)
         if current in self._row_of:
             return current, how
-        if current and current in self._key_of_current:
-            return self._key_of_current[current], "previous" if how == "exact" else how
+        if current in self._key_of_current:
+            key, key_how = self._key_of_current[current]
+            return _said(key, key_how if how == "exact" else how)
         return "", "ambiguous" if how == "ambiguous" else "missing"
 
     def locate(self, genes: Sequence[str]) -> Located:
-        """Find each gene: exact key ▸ current symbol ▸ unique previous ▸ unique alias; an ambiguous name stays without a vector."""
+        """Find each gene: exact key ▸ Ensembl id of any version ▸ current symbol ▸ unique previous ▸ unique alias ▸ spreadsheet date.
+
+        A name that may mean several genes, or a gene whose equally sure keys have different vectors, stays without a vector.
+        """
         found = [self._find(gene) for gene in genes]
         rows = np.array([self._row_of[key] if key else -1 for key, _ in found], dtype=np.int64)
         return Located(rows, tuple(key for key, _ in found), tuple(how for _, how in found))
+
+
+_SUREST_FIRST = ("exact", "ensembl", "entrez", "previous", "alias", "excel_date")
+
+
+def _said(key: str, how: str) -> tuple[str, str]:
+    return key, how if key else "ambiguous"

@@ -139,7 +139,9 @@ class Screen:
     gene_ids
         Stable identifiers `(n_genes,)`, empty where the file has none.
     preset
-        Name of the preset that was used, or `"explicit"`.
+        Name of the preset that was used, `"explicit"` or `"detected"`.
+    perturbation_column, control_labels
+        Where the perturbations were read from, and which of its labels are controls; empty where there is no file.
     explanation
         How columns and control were found, one sentence each.
     findings
@@ -156,6 +158,8 @@ class Screen:
     state: Labels | None = None
     gene_ids: tuple[str, ...] = ()
     preset: str = "explicit"
+    perturbation_column: str = ""
+    control_labels: tuple[str, ...] = ()
     explanation: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
 

@@ -1,0 +1,173 @@
+"""A fitted model on disk: `model.json` (names and settings) and `model.safetensors` (arrays), nothing that can run code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from perturbridge.errors import FitError, PerturbridgeError
+
+from ._fitted import Fitted
+from ._fitting import Settings
+from ._source_kernel import GeneFeatures, SourceKernel
+from ._source_store import pack_source, unpack_source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["read_model", "write_model"]
+
+_FORMAT, _VERSION = "perturbridge effect model", 1
+_TEXT, _ARRAYS = "model.json", "model.safetensors"
+_CURE = "Fit and save the model again."
+
+
+def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: str) -> None:
+    """Write both files, each in one step; the text goes last and carries the hash of the arrays."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, NDArray[Any]] = {
+        "intercept": state.intercept,
+        "coefficients": state.coefficients,
+        "offsets": state.offsets,
+    }
+    sources = []
+    for i, (kernel, share) in enumerate(zip(state.kernels, state.shares, strict=True)):
+        text, parts = pack_source(kernel.features.source)
+        parts |= {"anchor_rows": kernel.features.rows, "center": kernel.features.center}
+        arrays |= {f"source{i}.{key}": value for key, value in parts.items()}
+        sources.append({**text, "kernel": kernel.kind, "bandwidth": kernel.bandwidth, "share": share})
+    payload = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
+    about = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "arrays_sha256": hashlib.sha256(payload).hexdigest(),
+        "name": name,
+        "settings": asdict(settings),
+        "genes": state.genes,
+        "anchors": state.anchors,
+        "known": state.known,
+        "offsets_in_singles": state.offsets_in_singles,
+        "split_hash": state.split_hash,
+        "report": state.report,
+        "sources": sources,
+    }
+    _write(path / _ARRAYS, payload)
+    _write(path / _TEXT, json.dumps(about, allow_nan=False).encode())
+
+
+def _write(path: Path, payload: bytes) -> None:
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def read_model(folder: str | Path) -> tuple[Fitted, Settings, str]:
+    """Read and check what `write_model` wrote.
+
+    Raises
+    ------
+    FitError
+        If a file is missing, damaged, of a later version, or does not belong to the other.
+    """
+    path = Path(folder)
+    about, arrays = _read_text(path / _TEXT), b""
+    try:
+        arrays = (path / _ARRAYS).read_bytes()
+    except OSError as error:
+        problem = f"{path / _ARRAYS} cannot be read: {error.strerror}."
+        raise FitError(problem, cure=_CURE) from error
+    if hashlib.sha256(arrays).hexdigest() != about.get("arrays_sha256"):
+        problem = f"{path / _ARRAYS} is damaged or belongs to another {_TEXT}: its SHA-256 differs."
+        raise FitError(problem, cure=_CURE)
+    try:
+        return _assemble(about, load(arrays))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, SafetensorError, PerturbridgeError) as error:
+        problem = f"{path} does not hold a whole model: {type(error).__name__}: {error}."
+        raise FitError(problem, cure=_CURE) from error
+
+
+def _read_text(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"{path} cannot be read: {error.strerror}."
+        raise FitError(problem, cure="Pass the folder that save wrote.") from error
+    except (ValueError, RecursionError) as error:
+        problem = f"{path} is not JSON: {type(error).__name__}."
+        raise FitError(problem, cure=_CURE) from error
+    if not isinstance(about, dict) or about.get("format") != _FORMAT:
+        problem = f"{path} is not an effect model."
+        raise FitError(problem, cure="Pass the folder that save wrote.")
+    if about.get("version") != _VERSION:
+        problem = f"{path} has version {about.get('version')!r}, this release reads version {_VERSION}."
+        raise FitError(problem, cure="Update perturbridge, or fit and save the model again.")
+    return about
+
+
+def _array(arrays: dict[str, NDArray[Any]], key: str, shape: tuple[int, ...], *, kind: str = "f") -> NDArray[Any]:
+    """Return an array that has the shape and kind it must have."""
+    array = arrays[key]
+    if array.shape != shape or array.dtype.kind != kind or array.dtype.itemsize != 8:
+        message = f"{key} is {array.dtype} {array.shape}, not 8-byte {kind!r} {shape}"
+        raise ValueError(message)
+    if kind == "f" and not np.isfinite(array).all():
+        message = f"{key} has an entry that is not finite"
+        raise ValueError(message)
+    return array
+
+
+def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Fitted, Settings, str]:
+    genes, anchors, known = (tuple(str(g) for g in about[key]) for key in ("genes", "anchors", "known"))
+    kernels, shares = [], []
+    for i, text in enumerate(about["sources"]):
+        parts = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"source{i}.")}
+        source = unpack_source(text, parts)
+        rows = _array(parts, "anchor_rows", (len(anchors),), kind="i")
+        if rows.size and not (rows.min() >= -1 and rows.max() < len(source.vectors)):
+            message = f"source{i}.anchor_rows points outside its vectors"
+            raise ValueError(message)
+        features = GeneFeatures(source=source, rows=rows, center=_array(parts, "center", (source.n_dims,)))
+        kind, bandwidth = str(text["kernel"]), float(text["bandwidth"])
+        if (kind, bandwidth > 0) not in {("linear", False), ("rbf", True)}:
+            message = f"source{i} has kernel {kind!r} with bandwidth {bandwidth}"
+            raise ValueError(message)
+        kernels.append(SourceKernel(features=features, kind=kind, bandwidth=bandwidth))
+        shares.append(float(text["share"]))
+    fitted = Fitted(
+        genes=genes,
+        anchors=anchors,
+        kernels=tuple(kernels),
+        shares=tuple(shares),
+        intercept=_array(arrays, "intercept", (len(genes),)),
+        coefficients=_array(arrays, "coefficients", (len(anchors), len(genes))),
+        known=known,
+        offsets=_array(arrays, "offsets", (len(known), len(genes))),
+        offsets_in_singles=bool(about["offsets_in_singles"]),
+        split_hash=str(about["split_hash"]),
+        report=dict(about["report"]),
+    )
+    chosen = about["settings"]
+    settings = Settings(
+        kernel=str(chosen["kernel"]),
+        alphas=tuple(float(a) for a in chosen["alphas"]),
+        bandwidths=tuple(float(b) for b in chosen["bandwidths"]),
+        seed=int(chosen["seed"]),
+    )
+    return fitted, settings, str(about["name"])

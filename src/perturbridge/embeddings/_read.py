@@ -1,0 +1,158 @@
+"""Open an embedding file of any of the usual kinds, safely."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from perturbridge.values import GeneAliases, GeneEmbedding
+
+from ._aliases import default_aliases
+from ._assemble import assemble
+from ._frame import Orientation, table_of_frame
+from ._raw import RawTable, table_of_mapping
+from ._read_binary import read_npy, read_npz, read_pickle, read_torch
+from ._read_parquet import read_parquet
+from ._read_text import read_text
+from ._safetensors import header_of, is_own, read_foreign, read_own
+from ._sniff import sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+__all__ = ["as_embedding", "file_hash", "read_embedding"]
+
+_SUFFIXES = frozenset(
+    [
+        ".csv",
+        ".gz",
+        ".h5ad",
+        ".npy",
+        ".npz",
+        ".parquet",
+        ".pickle",
+        ".pkl",
+        ".pq",
+        ".pt",
+        ".pth",
+        ".safetensors",
+        ".torch",
+        ".tsv",
+        ".txt",
+        ".vec",
+    ]
+)
+
+
+def read_embedding(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    aliases: GeneAliases | Literal["default"] | None = "default",
+    orientation: Orientation = "auto",
+) -> GeneEmbedding:
+    """Read gene vectors from a file whose kind is told by its content, never by its suffix.
+
+    Read are: pickled dicts of lists or arrays (GenePT, scGenePT, GenePert, MORPH; an allow-list keeps them from running
+    code), `.pt` dicts of tensors (ESM2; `weights_only=True`), `.npy` with a dict, `.npz`, parquet, csv and tsv (also gzip),
+    word2vec text, `.h5ad`, safetensors, and the tables that `write_embedding` and `convert_embedding` write.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        Short name of the source; default: the one in the file's card, else the file's own without suffixes.
+    aliases
+        Old and alternative gene names: the table that ships, your own from `read_aliases`, or None for exact names only.
+    orientation
+        Where the genes lie in a table; found by itself where the names tell.
+
+    Returns
+    -------
+    GeneEmbedding
+        float32 vectors as they are in the file, names of one vector sharing its row. What was noticed (vectors of zeros or
+        NaN left out, repeated names, numbers rounded to float32, dates for names) is in `findings`. The card has the
+        SHA-256 of the file; a converted table keeps that of the file it came from.
+
+    Raises
+    ------
+    EmbeddingError
+        If the file cannot be read safely, claims more than it may, or holds ragged or damaged vectors, names that are not
+        text, or one name for different vectors.
+    """
+    file = Path(path)
+    kind = sniff(file)
+    known = default_aliases() if aliases == "default" else aliases or GeneAliases()
+    shown = name or _stem(file)
+    if kind == "safetensors":
+        shapes, metadata = header_of(file)
+        if is_own(metadata):
+            return _named(read_own(file, metadata, aliases=known), file, name=name)
+        raw = read_foreign(file, shapes, metadata)
+    else:
+        raw = _read_raw(file, kind, orientation=orientation, aliases=known)
+    return assemble(raw, where=str(file), name=shown, sha256=file_hash(file), aliases=known)
+
+
+def _read_raw(file: Path, kind: str, *, orientation: Orientation, aliases: GeneAliases) -> RawTable:
+    plain = {"pickle": read_pickle, "torch": read_torch, "npy": read_npy, "npz": read_npz}
+    if kind in plain:
+        return plain[kind](file)
+    if kind == "parquet":
+        return read_parquet(file, orientation=orientation, aliases=aliases)
+    if kind == "hdf5":
+        from ._read_hdf5 import read_hdf5
+
+        return read_hdf5(file, orientation=orientation, aliases=aliases)
+    return read_text(file, zipped=kind == "gzip text", orientation=orientation, aliases=aliases)
+
+
+def _named(embedding: GeneEmbedding, file: Path, *, name: str | None) -> GeneEmbedding:
+    card = embedding.card
+    if card.sha256 and name is None:
+        return embedding
+    return replace(embedding, card=replace(card, name=name or card.name, sha256=card.sha256 or file_hash(file)))
+
+
+def _stem(file: Path) -> str:
+    """Return the file's name without the suffixes of embedding files; one of GenePT's ends in a dot."""
+    stem = file.name.rstrip(".")
+    while Path(stem).suffix.lower() in _SUFFIXES and Path(stem).stem:
+        stem = Path(stem).stem.rstrip(".") or stem
+    return stem
+
+
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def as_embedding(
+    data: Mapping[str, ArrayLike] | pd.DataFrame,
+    *,
+    name: str,
+    aliases: GeneAliases | Literal["default"] | None = "default",
+    orientation: Orientation = "auto",
+) -> GeneEmbedding:
+    """Return an embedding from gene ▸ vector in memory, or from a data frame; the same checks as for a file.
+
+    Raises
+    ------
+    EmbeddingError
+        As `read_embedding`.
+    """
+    import pandas as pd
+
+    known = default_aliases() if aliases == "default" else aliases or GeneAliases()
+    if isinstance(data, pd.DataFrame):
+        raw = table_of_frame(data, orientation=orientation, aliases=known, where=repr(name))
+    else:
+        raw = table_of_mapping(data, where=repr(name))
+    return assemble(raw, where=repr(name), name=name, sha256="", aliases=known)

@@ -1,0 +1,48 @@
+"""Error metrics: how far the predicted profile is from the real one, in the unit of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._metric import Aligned
+
+__all__ = ["mae", "mean_over_genes", "rmse", "rmse_excess", "rmse_floor"]
+
+
+def mean_over_genes(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean of each row over the genes that count; NaN where none does."""
+    n = counted.sum(axis=1)
+    total = (values * counted).sum(axis=1)
+    out = np.full(len(n), np.nan)
+    np.divide(total, n, out=out, where=n > 0)
+    return out
+
+
+def rmse(pair: Aligned) -> NDArray[np.float64]:
+    """√ mean_g (pred_g − true_g)²."""
+    return np.sqrt(mean_over_genes((pair.pred - pair.true) ** 2, pair.counted))
+
+
+def mae(pair: Aligned) -> NDArray[np.float64]:
+    """mean_g |pred_g − true_g|."""
+    return mean_over_genes(np.abs(pair.pred - pair.true), pair.counted)
+
+
+def rmse_floor(pair: Aligned) -> NDArray[np.float64]:
+    """√ mean_g noise_g: the error a perfect prediction makes because only so many cells were measured; NaN where unknown."""
+    if pair.noise is None:
+        return np.full(len(pair.true), np.nan)
+    return np.sqrt(mean_over_genes(pair.noise, pair.counted))
+
+
+def rmse_excess(pair: Aligned) -> NDArray[np.float64]:
+    """√ max(0, rmse² − rmse_floor²): the error without what sampling adds; NaN where the floor is unknown.
+
+    Cut at zero row by row, so the mean over perturbations of an almost perfect model lies a little above zero.
+    """
+    return np.sqrt(np.maximum(0.0, rmse(pair) ** 2 - rmse_floor(pair) ** 2))

@@ -1,0 +1,162 @@
+"""What a metric is: one pure function on aligned profiles, and the facts about it as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ._distances import Retrieval, retrieve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["LARGEST_TOP", "Aligned", "Metric"]
+
+LARGEST_TOP = 100
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Aligned:
+    """Predicted and real Δ of the same perturbations and genes, with what metrics need to know about them.
+
+    Parameters
+    ----------
+    pred, true
+        Δ, log1p-CP10k, `(n_perturbations, n_genes)`.
+    counted
+        Which genes count for which row `(n_perturbations, n_genes)`.
+    strength
+        How far each real Δ stands out, |Δ| / standard error where that is known, else |Δ|; picks the top genes.
+        `(n_perturbations, n_genes)`. It comes from the test profiles, so it is for scoring only.
+    noise
+        Sampling variance of the real Δ that no prediction can know `(n_perturbations, n_genes)`, or None.
+    train_mean
+        Mean Δ of the training perturbations `(n_genes,)`, or None.
+    """
+
+    pred: NDArray[np.float64]
+    true: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    strength: NDArray[np.float64]
+    noise: NDArray[np.float64] | None = None
+    train_mean: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        pred: NDArray[np.floating],
+        true: NDArray[np.floating],
+        *,
+        counted: NDArray[np.bool_] | None = None,
+        noise: NDArray[np.floating] | None = None,
+        train_mean: NDArray[np.floating] | None = None,
+    ) -> Aligned:
+        """Wrap two tables of profiles; every gene counts unless told otherwise, and |Δ| picks the top genes."""
+        real = np.asarray(true, dtype=np.float64)
+        return cls(
+            pred=np.asarray(pred, dtype=np.float64),
+            true=real,
+            counted=np.ones(real.shape, dtype=np.bool_) if counted is None else np.asarray(counted, dtype=np.bool_),
+            strength=np.abs(real),
+            noise=None if noise is None else np.asarray(noise, dtype=np.float64),
+            train_mean=None if train_mean is None else np.asarray(train_mean, dtype=np.float64),
+        )
+
+    def top(self, k: int) -> Aligned:
+        """Return each row's `k` genes of greatest strength; all that count where there are fewer, and none of strength zero."""
+        picked = self._strongest[:, :k]
+
+        def gather(array: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.take_along_axis(array, picked, axis=1)
+
+        strength = gather(self.strength)
+        counted = np.take_along_axis(self.counted, picked, axis=1) & (strength > 0)
+        return replace(
+            self,
+            pred=gather(self.pred),
+            true=gather(self.true),
+            counted=counted,
+            strength=strength,
+            noise=None,
+            train_mean=None,
+        )
+
+    @cached_property
+    def _strongest(self) -> NDArray[np.int64]:
+        """Columns of the strongest counted genes of each row, strongest first `(n_perturbations, up to LARGEST_TOP)`."""
+        rank = np.where(self.counted, -self.strength, np.inf)
+        n_kept = min(LARGEST_TOP, rank.shape[1])
+        picked = np.argpartition(rank, n_kept - 1, axis=1)[:, :n_kept] if n_kept < rank.shape[1] else _columns(rank)
+        order = np.argsort(np.take_along_axis(rank, picked, axis=1), axis=1, kind="stable")
+        return np.take_along_axis(picked, order, axis=1)
+
+    @cached_property
+    def euclidean(self) -> Retrieval:
+        """How many real profiles lie closer to each prediction than its own, by Euclidean distance; two metrics read it."""
+        return retrieve(self.pred, self.true, distance="l2")
+
+
+def _columns(array: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.broadcast_to(np.arange(array.shape[1], dtype=np.int64), array.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Metric:
+    """A metric and the facts that tests, tables and plots read.
+
+    Parameters
+    ----------
+    name
+        As it stands in tables.
+    title
+        For people, with the gene set and the reference.
+    compute
+        `Aligned` ▸ one value per perturbation `(n_perturbations,)`; NaN where it is undefined.
+    family
+        `"error"`, `"shape"`, `"discrimination"`; or `"limit"`: a property of the data that bounds another metric, the same
+        for every model.
+    best, worst
+        Ends of the range, infinite where there is none.
+    chance
+        What a prediction without information scores, NaN where there is no such value. An undefined score counts as this in means.
+    symmetric
+        Prediction and truth can be exchanged.
+    degree
+        Scaling prediction, truth and references by c > 0 scales the value by c to this power.
+    pred_scale_free
+        Scaling the prediction alone by c > 0 changes nothing.
+    reference
+        What both sides are differences from.
+    unit
+        Of the value, empty for a pure number.
+    needs
+        `"noise"`, `"train_mean"`, `"strength"`, or `"panel"`: every perturbation at once, because they compete.
+    ceiling
+        The best that can be reached: the name of a metric of family `"limit"`, `"best"` where the best value itself can be, empty
+        where it is not known.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Aligned], NDArray[np.float64]]
+    family: Literal["error", "shape", "discrimination", "limit"]
+    best: float
+    worst: float
+    chance: float
+    symmetric: bool
+    degree: int
+    pred_scale_free: bool
+    reference: Literal["control", "training mean", "none"]
+    unit: str = ""
+    needs: tuple[str, ...] = ()
+    ceiling: str = ""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction, from the ends of the range."""
+        return self.best > self.worst

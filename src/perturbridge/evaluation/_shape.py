@@ -1,0 +1,132 @@
+"""Shape metrics: does the predicted profile point where the real one does?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._error import mean_over_genes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._metric import Aligned
+
+__all__ = [
+    "cosine_delta",
+    "pearson_delta",
+    "pearson_delta_ceiling",
+    "pearson_delta_pert",
+    "pearson_delta_pert_ceiling",
+    "spearman_delta",
+]
+
+# A profile that varies by less than this share of the numbers it was computed from is constant: what is left is float32 rounding.
+_FLAT = 1e-6
+
+
+def _centered(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return (values - mean_over_genes(values, counted)[:, None]) * counted
+
+
+def _dot(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("ij,ij->i", x, y), dtype=np.float64)
+
+
+def _norm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(_dot(values, values))
+
+
+def _flat(
+    values: NDArray[np.float64], counted: NDArray[np.bool_], *, made_from: tuple[NDArray[np.float64], ...]
+) -> NDArray[np.bool_]:
+    size = np.maximum.reduce([_norm(source * counted) for source in made_from])
+    return np.asarray(_norm(_centered(values, counted)) <= _FLAT * size, dtype=np.bool_)
+
+
+def _cosine(x: NDArray[np.float64], y: NDArray[np.float64], *, undefined: NDArray[np.bool_]) -> NDArray[np.float64]:
+    size = _norm(x) * _norm(y)
+    defined = ~undefined & (size > 0)
+    out = np.full(len(x), np.nan)
+    np.divide(_dot(x, y), size, out=out, where=defined)
+    return np.asarray(np.clip(out, -1.0, 1.0), dtype=np.float64)
+
+
+def pearson_delta(pair: Aligned) -> NDArray[np.float64]:
+    """Pearson correlation over genes of predicted and real Δ; NaN where either is constant."""
+    flat = _flat(pair.pred, pair.counted, made_from=(pair.pred,)) | _flat(
+        pair.true, pair.counted, made_from=(pair.true,)
+    )
+    return _cosine(_centered(pair.pred, pair.counted), _centered(pair.true, pair.counted), undefined=flat)
+
+
+def pearson_delta_pert(pair: Aligned) -> NDArray[np.float64]:
+    """Pearson correlation over genes of pred − m and true − m, m the mean Δ of the training perturbations.
+
+    The shift that every perturbation shares is taken out of both sides, so that the mean of the training perturbations, which
+    has no profile of its own left, is NaN. NaN also where m is unknown. Systema (2025) with the reference fitted on training rows.
+
+    No change and a shrunken mean are not constant here: they point along −m, as perturbations weaker than the average do. Where
+    strengths differ much they score well above zero without knowing anything, so they belong among the baselines.
+    """
+    if pair.train_mean is None:
+        return np.full(len(pair.true), np.nan)
+    mean = np.broadcast_to(pair.train_mean, pair.true.shape)
+    pred, true = pair.pred - mean, pair.true - mean
+    flat = _flat(pred, pair.counted, made_from=(pair.pred, mean)) | _flat(
+        true, pair.counted, made_from=(pair.true, mean)
+    )
+    return _cosine(_centered(pred, pair.counted), _centered(true, pair.counted), undefined=flat)
+
+
+def spearman_delta(pair: Aligned) -> NDArray[np.float64]:
+    """Pearson correlation of the ranks over genes of predicted and real Δ, ties at their mean rank; NaN where either is constant."""
+    flat = _flat(pair.pred, pair.counted, made_from=(pair.pred,)) | _flat(
+        pair.true, pair.counted, made_from=(pair.true,)
+    )
+    # Genes that do not count rank after all others and leave the ranks of those unchanged.
+    pred, true = (_ranks(np.where(pair.counted, side, np.inf)) for side in (pair.pred, pair.true))
+    return _cosine(_centered(pred, pair.counted), _centered(true, pair.counted), undefined=flat)
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks 1, 2, … within each row, ties at their mean rank; one sort, half the time of scipy's."""
+    order = np.argsort(values, axis=1)
+    ascending = np.take_along_axis(values, order, axis=1)
+    first = np.ones(values.shape, dtype=np.bool_)
+    first[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
+    start = np.flatnonzero(first)
+    size = np.diff(start, append=values.size)
+    middle = start % values.shape[1] + (size + 1) / 2
+    out = np.empty(values.shape)
+    np.put_along_axis(out, order, np.repeat(middle, size).reshape(values.shape), axis=1)
+    return out
+
+
+def cosine_delta(pair: Aligned) -> NDArray[np.float64]:
+    """Σ_g pred_g true_g / (‖pred‖ ‖true‖); NaN where either is all zeros."""
+    pred, true = pair.pred * pair.counted, pair.true * pair.counted
+    return _cosine(pred, true, undefined=np.zeros(len(pred), dtype=np.bool_))
+
+
+def pearson_delta_ceiling(pair: Aligned) -> NDArray[np.float64]:
+    """√ max(0, 1 − mean_g noise_g / var_g(true)): the correlation that a perfect prediction reaches; NaN where noise is unknown."""
+    return _reachable(pair, pair.true)
+
+
+def pearson_delta_pert_ceiling(pair: Aligned) -> NDArray[np.float64]:
+    """√ max(0, 1 − mean_g noise_g / var_g(true − m)), m the mean Δ of the training perturbations; NaN where either is unknown."""
+    if pair.train_mean is None:
+        return np.full(len(pair.true), np.nan)
+    return _reachable(pair, pair.true - pair.train_mean)
+
+
+def _reachable(pair: Aligned, profile: NDArray[np.float64]) -> NDArray[np.float64]:
+    if pair.noise is None:
+        return np.full(len(profile), np.nan)
+    spread = mean_over_genes(_centered(profile, pair.counted) ** 2, pair.counted)
+    noise = mean_over_genes(pair.noise, pair.counted)
+    share = np.full(len(spread), np.nan)
+    np.divide(noise, spread, out=share, where=spread > 0)
+    return np.sqrt(np.maximum(0.0, 1.0 - share))

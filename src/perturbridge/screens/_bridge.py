@@ -1,0 +1,202 @@
+"""The three-file bridge: `X.mtx`, `meta.csv` and `genes.tsv` in one folder, cells x genes or genes x cells."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from perturbridge.errors import DataError
+from perturbridge.values import Finding
+
+from ._column import Column, column_of_values
+from ._genes import is_ensembl
+from ._market import market_header, read_market
+from ._source_array import ArraySource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scipy.sparse import csr_matrix
+
+    from perturbridge.values import CountSource
+
+__all__ = ["Bridge", "open_bridge"]
+
+_INDEX_NAMES = ("", "cell", "cells", "cell_id", "barcode", "barcodes", "cell_barcode", "index", "_index")
+_TOTALS = (
+    "ncounts",
+    "ncount_rna",
+    "n_counts",
+    "total_counts",
+    "umi_count",
+    "n_umi",
+    "numi",
+    "total_umis",
+    "umi_counts",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridge:
+    """Tables and the matrix of a folder; the matrix is in memory, since text cannot be read by cell.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    cells
+        `meta.csv` as text, `(n_cells, n_columns)`.
+    cell_names
+        Its index, or empty.
+    genes
+        `genes.tsv` as text, `(n_genes, n_columns)`; the first column is the index.
+    matrix
+        CSR `(n_cells, n_genes)`.
+    findings
+        How the matrix lay in its file.
+    """
+
+    path: str
+    cells: pd.DataFrame
+    cell_names: tuple[str, ...]
+    genes: pd.DataFrame
+    matrix: csr_matrix[Any]
+    findings: tuple[Finding, ...]
+    logged: bool = False
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return self.path
+
+    @property
+    def n_cells(self) -> int:
+        """Rows of `meta.csv`."""
+        return len(self.cells)
+
+    def cell_columns(self) -> tuple[str, ...]:
+        """Names of the columns of `meta.csv`."""
+        return tuple(self.cells.columns)
+
+    def cell_column(self, name: str) -> Column:
+        """One column of `meta.csv`."""
+        return column_of_values(name, self.cells[name].to_numpy(dtype=object))
+
+    def places(self) -> tuple[str, ...]:
+        """The one matrix."""
+        return ("X",)
+
+    def gene_columns(self, place: str) -> tuple[str, ...]:  # noqa: ARG002 there is one matrix only
+        """Names of the columns of `genes.tsv` after the first."""
+        return tuple(self.genes.columns[1:])
+
+    def gene_names(self, place: str, column: str | None = None) -> tuple[str, ...]:  # noqa: ARG002 there is one matrix only
+        """One column of `genes.tsv`, or the first."""
+        return tuple(self.genes[self.genes.columns[0] if column is None else column].tolist())
+
+    def source(self, place: str, *, gene_names: tuple[str, ...] = ()) -> CountSource:
+        """A reader for the matrix."""
+        return ArraySource(
+            self.matrix, f"{self.path}, {place}", cell_names=self.cell_names, gene_names=gene_names, path=self.path
+        )
+
+
+def open_bridge(folder: Path) -> Bridge:
+    """Read the three files of a folder; which side of the matrix holds the cells follows from the lengths of the tables.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or broken, or the lengths fit neither orientation, or both.
+    """
+    market, meta, genes = (_find(folder, name) for name in ("X.mtx", "meta.csv", "genes.tsv"))
+    cells, cell_names = _read_cells(meta)
+    listed = _read_table(genes, sep="\t", header=None, quoting=csv.QUOTE_NONE)
+    shape = market_header(market).shape
+    straight = shape[0] == len(cells) and shape[1] in (len(listed), len(listed) - 1)
+    turned = shape[1] == len(cells) and shape[0] in (len(listed), len(listed) - 1)
+    if not (straight or turned):
+        problem = f"X.mtx is {shape[0]} x {shape[1]}, but meta.csv names {len(cells)} cells and genes.tsv has {len(listed)} lines."
+        raise DataError(
+            problem,
+            cure="Make one line of meta.csv (after its header) for each cell and one line of genes.tsv for each gene.",
+        )
+    matrix = read_market(market)
+    if straight and turned:
+        straight = _cells_are_rows(matrix, cells)
+    if not straight:
+        matrix = matrix.T.tocsr()
+    layout = "cells x genes" if straight else "genes x cells, and was turned around"
+    finding = Finding(
+        level="info", code="orientation", message=f"X.mtx is {shape[0]} x {shape[1]}: {layout}.", count=shape[0]
+    )
+    return Bridge(
+        path=str(folder),
+        cells=cells,
+        cell_names=cell_names,
+        genes=_name_columns(listed, has_header=len(listed) == matrix.shape[1] + 1),
+        matrix=matrix,
+        findings=(finding,),
+    )
+
+
+def _find(folder: Path, name: str) -> Path:
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    if (folder / ".zgroup").exists() or (folder / "zarr.json").exists():
+        problem = f"{str(folder)!r} is a zarr store, which is not read."
+        raise DataError(problem, cure="Write it as .h5ad: anndata.read_zarr(folder).write_h5ad('screen.h5ad').")
+    problem = f"{str(folder)!r} has no {name} and no {name}.gz."
+    raise DataError(problem, cure="Put X.mtx, meta.csv and genes.tsv into one folder, or pass a .h5ad file.")
+
+
+def _read_table(path: Path, *, sep: str, header: Literal[0] | None, quoting: Literal[0, 3]) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep=sep, header=header, dtype=str, keep_default_na=False, quoting=quoting)
+    except (ValueError, OSError, EOFError, csv.Error) as error:
+        problem = f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())[:200]}."
+        raise DataError(problem, cure="Write it again as plain text, UTF-8, one line per row.") from error
+
+
+def _read_cells(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    table = _read_table(path, sep=",", header=0, quoting=csv.QUOTE_MINIMAL)
+    table.columns = [str(name) for name in table.columns]
+    first = table.columns[0]
+    if first.casefold() in _INDEX_NAMES or first.startswith("Unnamed: "):
+        return table.drop(columns=first), tuple(table[first].tolist())
+    return table, ()
+
+
+def _name_columns(listed: pd.DataFrame, *, has_header: bool) -> pd.DataFrame:
+    """Name the columns by the header; without one, ids followed by symbols and types, or symbols alone."""
+    if has_header:
+        table = listed.iloc[1:].reset_index(drop=True)
+        table.columns = [f"{name or 'index'}" for name in listed.iloc[0].tolist()]
+        return table
+    second = "gene_name" if is_ensembl(str(listed.iloc[0, 0])) else "gene_ids"
+    table = listed.copy()
+    table.columns = ["index", second, "feature_type", *(f"column_{i}" for i in range(4, 99))][: listed.shape[1]]
+    return table
+
+
+def _cells_are_rows(matrix: csr_matrix[Any], cells: pd.DataFrame) -> bool:
+    """Tell rows from columns of a square matrix by a column of cell totals in `meta.csv`."""
+    sums = [np.asarray(matrix.sum(axis=axis), dtype=np.float64).ravel() for axis in (1, 0)]
+    for column in cells.columns:
+        if column.casefold() not in _TOTALS:
+            continue
+        totals = pd.to_numeric(cells[column], errors="coerce").to_numpy(dtype=np.float64)
+        fits = [bool(np.allclose(total, totals, rtol=1e-6)) for total in sums]
+        if fits[0] != fits[1]:
+            return fits[0]
+    problem = (
+        f"X.mtx is square ({matrix.shape[0]} x {matrix.shape[1]}), so that its shape does not tell cells from genes."
+    )
+    raise DataError(
+        problem, cure="Add the total count of each cell to meta.csv as a column total_counts, or write a .h5ad file."
+    )

@@ -1,0 +1,176 @@
+"""Perturbation labels in the wild ▸ canonical names: every spelling in use, one parser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from perturbridge.values import CONTROL, PerturbationName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["LabelRule", "is_control_label", "is_unassigned_label", "parse_label", "rule_for"]
+
+# Matched against the label in lower case with runs of spaces, underscores and hyphens as one hyphen.
+_CONTROL = re.compile(
+    r"""(sg)?-?(
+        control|ctrl
+      | neg(ative)?-?(control|ctrl)
+      | \d+x-?neg-?(control|ctrl)
+      | non-?target(ing|ed)?(-?(control|ctrl))?s?
+      | no-?target(ing)?
+      | nt|ntc
+      | safe-?target(ing|ed)?(-?(control|ctrl))?|safe-?harbou?r
+      | scrambled?|aavs1|rosa26|luciferase|lacz|e?gfp
+      | intergenic|(one|no)-(non-gene-|intergenic-)?site
+      | unperturbed|untreated|mock|empty-?vector|vehicle|dmso(-tf)?
+      | gal4(-\d+)?\(mod\)|63\(mod\)
+    )(-?(sgrna|grna|guide|sg|g)?[-:]?\d++|-(sgrna|grna|guide))*""",
+    re.VERBOSE,
+)
+_UNASSIGNED = re.compile(
+    r"""|\*|-|nan|na|n/a|none|null|<na>|un-?assigned|not-?assigned|unknown|unmapped|undetermined|ambiguous|negative
+    |multiplets?|doublets?|multiple|multi(ple)?-?(guide|grna|sgrna)s?|no-?(guide|grna|sgrna)s?""",
+    re.VERBOSE,
+)
+_SPACING = re.compile(r"[\s_\-]+")
+_JOINERS = re.compile(r"\|\||[+|;,]")
+_SUFFIX = re.compile(r"(?:_p[A-Z]{1,3}\d++(?:-\d++)?|_only)+$")
+_GUIDE = re.compile(r"_(?:sgrna|grna|guide|sg|g)?\d{1,3}$", re.IGNORECASE)
+# The epistasis plasmids of Adamson 2016 name pathway arms instead of the genes behind them.
+_ARMS = frozenset({"PERK", "IRE1", "ATF6"})
+_LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """How the labels of one column are to be read.
+
+    Parameters
+    ----------
+    controls
+        Labels that are controls; empty: every usual spelling of a control is. Where it is not empty, a cell with a usual
+        spelling that was left out counts as unassigned, since it is neither.
+    targets
+        Labels that are genes although they read like a control: `CTRL` is a human gene.
+    genes
+        Names known to be genes: measured ones, and those that stand alone in the column. An underscore joins genes only where
+        every part is known.
+    """
+
+    controls: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    genes: frozenset[str] = frozenset()
+
+
+def is_control_label(label: str) -> bool:
+    """True for the usual spellings of a control: `ctrl`, `control`, `non-targeting_0012`, `NTC`, `NegCtrl3`, `INTERGENIC77`, …."""
+    return _CONTROL.fullmatch(_plain(label)) is not None
+
+
+def is_unassigned_label(label: str) -> bool:
+    """True for the usual ways to say that the perturbation of a cell is not known: empty, `nan`, `na`, `unassigned`, `multiplet`, …."""
+    return _UNASSIGNED.fullmatch(_plain(label)) is not None
+
+
+def parse_label(label: str, *, rule: LabelRule | None = None) -> PerturbationName | None:
+    """Read the perturbation of a cell from its label.
+
+    Control parts fall away (`A+ctrl` is `A`), order and repeats do not matter (`B+A` is `A+B`, `A+A` is `A`).
+
+    Parameters
+    ----------
+    label
+        As it stands in the file, in any spelling that public screens use: `A+B`, `A_B`, `A || B`, `A_1,B_3`, `A_B__A_B`,
+        `A_NegCtrl0__A_NegCtrl0`, `A_pDS031`, `A_only`, ….
+    rule
+        Which labels are controls and which names are genes; without one, usual spellings and no known gene.
+
+    Returns
+    -------
+    PerturbationName or None
+        `CONTROL` for a control, None for a cell whose perturbation is not known (or whose label has over 2,000 characters).
+
+    Examples
+    --------
+    >>> str(parse_label("MYC+ctrl"))
+    'MYC'
+    >>> str(parse_label("MYC_KRAS", rule=LabelRule(genes=frozenset({"MYC", "KRAS"}))))
+    'KRAS+MYC'
+    >>> parse_label("multiplet") is None
+    True
+    """
+    rule = rule or LabelRule()
+    text = label.strip()
+    if text in rule.controls:
+        return CONTROL
+    if text in rule.targets:
+        return PerturbationName((text,))
+    if len(text) > _LONGEST:
+        return None
+    if is_control_label(text):
+        return None if rule.controls else CONTROL
+    left, twice, right = text.partition("__")
+    if twice and left == right:
+        # Both guide positions were written out, so that here an underscore always joins.
+        return _combined(left.split("_"), rule)
+    return _combined([text] if text in rule.genes else _JOINERS.split(text), rule)
+
+
+def rule_for(labels: Iterable[str], *, genes: Iterable[str] = (), controls: Iterable[str] = ()) -> LabelRule:
+    """Return the rule for a column: genes that stand alone in it are known, and `CTRL` is a gene where another control is.
+
+    Parameters
+    ----------
+    labels
+        All labels of the column.
+    genes
+        Measured genes.
+    controls
+        Labels that are controls; empty: usual spellings.
+    """
+    stripped = [label.strip() for label in labels]
+    named = frozenset(label.strip() for label in controls)
+    others = named - {"CTRL"} or {label for label in stripped if label != "CTRL" and is_control_label(label)}
+    targets = frozenset({"CTRL"} if others and "CTRL" not in named else ())
+    rule = LabelRule(named, targets, frozenset(gene for gene in genes if gene and "+" not in gene))
+    parsed = (parse_label(label, rule=rule) for label in stripped)
+    alone = {name.genes[0] for name in parsed if name is not None and name.is_single and "_" not in name.genes[0]}
+    return replace(rule, genes=rule.genes | alone)
+
+
+def _plain(label: str) -> str:
+    return _SPACING.sub("-", label.strip()).casefold()
+
+
+def _combined(texts: list[str], rule: LabelRule) -> PerturbationName | None:
+    parts = [_part(text.strip(), rule) for text in texts]
+    known = [part for part in parts if part is not None]
+    return PerturbationName.of(gene for part in known for gene in part) if len(known) == len(parts) else None
+
+
+def _part(text: str, rule: LabelRule) -> tuple[str, ...] | None:
+    """Genes of one part of a label; none for a control, None where the part says that nothing is known."""
+    if text in rule.controls or (is_control_label(text) and text not in rule.targets):
+        return ()
+    if text in rule.genes or text in rule.targets:
+        return (text,)
+    if is_unassigned_label(text):
+        return None
+    bare = _SUFFIX.sub("", text)
+    if bare not in (text, ""):
+        return _part(bare, replace(rule, genes=rule.genes | _ARMS))
+    split = _underscored(text, rule)
+    return (_GUIDE.sub("", text) or text,) if split is None else split
+
+
+def _underscored(text: str, rule: LabelRule) -> tuple[str, ...] | None:
+    """Genes of `A_B` where every part is a known gene or a control, or of `A_ctrl`; None for other text."""
+    parts = text.split("_")
+    genes = [part for part in parts if part in rule.targets or not (part in rule.controls or is_control_label(part))]
+    certain = all(gene in rule.genes or gene in rule.targets for gene in genes)
+    if len(parts) > 1 and (certain or len(genes) == 1 < len(parts)) and "" not in genes:
+        return tuple(genes)
+    return None

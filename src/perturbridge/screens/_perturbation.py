@@ -1,0 +1,194 @@
+"""Which column names the perturbation of a cell, and what its labels mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge.errors import DataError
+from perturbridge.values import CONTROL, CONTROL_CODE, UNASSIGNED_CODE, Finding, PerturbationName
+
+from ._genes import GeneTable, is_ensembl, without_version
+from ._labels import LabelRule, is_control_label, parse_label, rule_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ._column import Column
+
+__all__ = ["Reading", "no_control", "read_labels"]
+
+_N_LISTED = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reading:
+    """What the labels of one column mean.
+
+    Parameters
+    ----------
+    column
+        The labels.
+    rule
+        How they were read.
+    names
+        Perturbation of each label `(n_labels,)`; None for unassigned.
+    """
+
+    column: Column
+    rule: LabelRule
+    names: tuple[PerturbationName | None, ...]
+
+    @cached_property
+    def perturbations(self) -> tuple[PerturbationName, ...]:
+        """Perturbations that at least one cell has, sorted."""
+        return tuple(sorted({name for _, name, _ in self._rows() if name is not None and name != CONTROL}))
+
+    @cached_property
+    def codes(self) -> NDArray[np.int32]:
+        """For each cell an index into `perturbations`, `CONTROL_CODE` or `UNASSIGNED_CODE`."""
+        position = {name: i for i, name in enumerate(self.perturbations)} | {CONTROL: CONTROL_CODE}
+        table = [UNASSIGNED_CODE if name is None else position.get(name, UNASSIGNED_CODE) for name in self.names]
+        return np.array([*table, UNASSIGNED_CODE], dtype=np.int32)[self.column.codes]
+
+    @cached_property
+    def controls(self) -> dict[str, int]:
+        """Control labels and their cells, the most frequent first."""
+        return self._cells_of(CONTROL)
+
+    @property
+    def is_usable(self) -> bool:
+        """True if there are controls and perturbations."""
+        return bool(self.controls) and bool(self.perturbations)
+
+    def share_measured(self, genes: frozenset[str]) -> float:
+        """Share of the targeted genes that are measured."""
+        targets = {gene for name in self.perturbations for gene in name.genes}
+        return len(targets & genes) / len(targets) if targets else 0.0
+
+    def _cells_of(self, wanted: PerturbationName | None) -> dict[str, int]:
+        rows = [(label, n) for label, name, n in self._rows() if name == wanted]
+        return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+
+    def _rows(self) -> list[tuple[str, PerturbationName | None, int]]:
+        """Labels that occur, with what they mean and their cells."""
+        rows = zip(self.column.labels, self.names, self.column.counts.tolist(), strict=True)
+        return [(label, name, n) for label, name, n in rows if n]
+
+    def unassigned(self) -> dict[str, int]:
+        """Labels that name no perturbation and their cells, empty labels as `""`."""
+        blank = int(np.count_nonzero(self.column.codes < 0))
+        return self._cells_of(None) | ({"": blank} if blank else {})
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What the labels hide: cells left out, guides joined, several kinds of controls."""
+        found = [self._unassigned_finding(), self._unresolved_finding(), self._joined_finding()]
+        return tuple(finding for finding in found if finding is not None)
+
+    def _unassigned_finding(self) -> Finding | None:
+        left_out = self.unassigned()
+        n = sum(left_out.values())
+        if not n:
+            return None
+        shown = listed(left_out)
+        passed = [label for label in left_out if is_control_label(label)]
+        cure = (
+            f"; {passed[0]!r} reads like a control but is not among those used, add it to control= if it is one"
+            if passed
+            else ""
+        )
+        message = f"{len(left_out)} labels name no perturbation ({shown}){cure}."
+        return Finding(
+            level="warning", code="unassigned_labels", message=message, count=n, example=next(iter(left_out))
+        )
+
+    def _unresolved_finding(self) -> Finding | None:
+        odd = [
+            n.genes[0]
+            for n in self.perturbations
+            if n.is_single and "_" in n.genes[0] and n.genes[0] not in self.rule.genes
+        ]
+        if not odd:
+            return None
+        message = (
+            f"{len(odd)} labels hold an underscore, but not all their parts are known genes; each is taken as one name."
+        )
+        return Finding(level="warning", code="labels_not_split", message=message, count=len(odd), example=odd[0])
+
+    def _joined_finding(self) -> Finding | None:
+        named: dict[PerturbationName, list[str]] = {}
+        for label, name, _ in self._rows():
+            if name is not None and name != CONTROL:
+                named.setdefault(name, []).append(label)
+        joined = {name: labels for name, labels in named.items() if len(labels) > 1}
+        if not joined:
+            return None
+        name, labels = next(iter(joined.items()))
+        message = (
+            f"{sum(map(len, joined.values()))} labels name {len(joined)} perturbations in several ways and are joined."
+        )
+        return Finding(
+            level="info",
+            code="labels_joined",
+            message=message,
+            count=len(joined),
+            example=f"{name}: {', '.join(labels[:3])}",
+        )
+
+
+def listed(counts: Mapping[str, int], *, n: int = _N_LISTED) -> str:
+    """Return labels with their cells, for a message; the most frequent first, those beyond `n` counted."""
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    rest = f" and {len(rows) - n} more" if len(rows) > n else ""
+    return ", ".join(f"{label!r} {count:,}" for label, count in rows[:n]) + rest
+
+
+def read_labels(column: Column, genes: GeneTable, *, controls: Iterable[str] = ()) -> Reading:
+    """Read every label of a column.
+
+    Parameters
+    ----------
+    column
+        The labels.
+    genes
+        The measured genes, which tell where an underscore joins; ids among the labels become names.
+    controls
+        Labels that are controls; empty: usual spellings, `INTERGENIC…` alone where both it and a plain `control` stand.
+    """
+    occurring = [label for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
+    named = frozenset(controls) or _intergenic_only(occurring)
+    rule = rule_for(occurring, genes=genes.names, controls=named)
+    by_id = genes.by_id()
+    names = tuple(_translated(parse_label(label, rule=rule), by_id) for label in column.labels)
+    return Reading(column=column, rule=rule, names=names)
+
+
+def _intergenic_only(labels: Sequence[str]) -> frozenset[str]:
+    """In files that have both, cells without any guide were tagged `control`; the guides that hit no gene are the controls."""
+    between = frozenset(label for label in labels if is_control_label(label) and "intergenic" in label.casefold())
+    plain = any(label.strip().casefold() in ("control", "ctrl") for label in labels)
+    return between if plain else frozenset()
+
+
+def _translated(name: PerturbationName | None, by_id: Mapping[str, str]) -> PerturbationName | None:
+    if name is None or not by_id or not any(is_ensembl(gene) for gene in name.genes):
+        return name
+    return PerturbationName.of(by_id.get(without_version(gene), gene) for gene in name.genes)
+
+
+def no_control(column: Column, *, asked: Sequence[str] = ()) -> DataError:
+    """Return the error for a column without control labels, which lists the labels that were seen."""
+    seen = listed({label: n for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n})
+    what = (
+        f"none of the control labels {', '.join(map(repr, asked))}" if asked else "no label that reads like a control"
+    )
+    problem = f"Column {column.name!r} has {what}; its labels are {seen or 'all empty'}."
+    return DataError(
+        problem,
+        cure="Say which label is the control (control=), or which column names the perturbation (perturbation=).",
+    )

@@ -1,0 +1,1 @@
+"""Side-by-side measurements, each contender in a fresh process."""

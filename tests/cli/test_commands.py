@@ -1,0 +1,148 @@
+"""Each command, as a person types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import perturbridge as pb
+
+RUN_FILES = {
+    "config.toml",
+    "manifest.json",
+    "split.json",
+    "scores.parquet",
+    "effects.h5ad",
+    "predictions.h5ad",
+    "model",
+    "report.html",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(made_screen, tmp_path_factory):
+    from perturbridge.cli import main
+
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    assert main(["run", str(made_screen), "-o", str(folder), "--folds", "3", "--seed", "1"]) == 0
+    return folder
+
+
+def test_run_writes_a_whole_folder(finished):
+    assert {p.name for p in finished.iterdir()} == RUN_FILES
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["split"]["hash"] == pb.read_split(finished / "split.json").hash
+    assert manifest["screen"]["n_perturbations"] == 24
+    assert {row["model"] for row in manifest["scores"]} >= {"perturbridge", "mean", "no_change"}
+    prediction = pb.read_prediction(finished / "predictions.h5ad")
+    assert len(prediction.perturbations) == 24
+    assert prediction.split_hash == manifest["split"]["hash"]
+
+
+def test_run_from_its_own_config_gives_the_same_numbers(finished, tmp_path, call):
+    ended = call("run", finished / "config.toml", "-o", tmp_path / "again")
+    assert ended.status == 0, ended.err
+    first, second = (pb.read_prediction(folder / "predictions.h5ad") for folder in (finished, tmp_path / "again"))
+    np.testing.assert_array_equal(first.delta, second.delta)
+    assert (tmp_path / "again" / "config.toml").read_text() == (finished / "config.toml").read_text()
+
+
+def test_a_config_and_other_settings_together_are_refused(finished, tmp_path, call):
+    ended = call("run", finished / "config.toml", "--folds", "4", "-o", tmp_path / "again")
+    assert ended.status == 2
+    assert "'folds'" in ended.err
+
+
+def test_run_prints_table_answer_and_place(made_screen, tmp_path, call):
+    ended = call("run", made_screen, "-o", tmp_path / "a", "--folds", "2")
+    assert ended.status == 0, ended.err
+    for text in ("pearson_delta_pert", "perturbridge", "best baseline", "held-out perturbations", "report.html"):
+        assert text in ended.out
+    assert "\x1b" not in ended.out
+
+
+def test_predict_prints_and_writes(finished, tmp_path, call):
+    out = tmp_path / "pred.h5ad"
+    ended = call("predict", finished, "TP53", "KRAS+MYC", "NOTAGENE1", "-o", out, "--json")
+    assert ended.status == 0, ended.err
+    records = {r["perturbation"]: r for r in json.loads(ended.out)}
+    assert records["TP53"]["status"] == "predicted"
+    assert records["NOTAGENE1"]["status"] == "no_embedding"
+    assert "NOTAGENE1" in records["NOTAGENE1"]["detail"]
+    written = ad.read_h5ad(out)
+    assert list(written.obs_names) == ["TP53", "KRAS+MYC", "NOTAGENE1"]
+    assert "NOTAGENE1" in call("predict", finished, "NOTAGENE1").out
+
+
+def test_predict_writes_csv_that_no_spreadsheet_runs(finished, tmp_path, call):
+    out = tmp_path / "pred.csv"
+    assert call("predict", finished, "=HYPERLINK(1)", "-o", out).status == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(rows) == 60
+    assert {row["perturbation"] for row in rows} == {"'=HYPERLINK(1)"}
+
+
+def test_predict_refuses_an_unknown_ending_before_it_starts(finished, tmp_path, call):
+    ended = call("predict", finished, "TP53", "-o", tmp_path / "pred.xlsx")
+    assert ended.status == 2
+    assert ".parquet" in ended.err
+
+
+def test_pseudobulk_then_evaluate(finished, made_screen, tmp_path, call):
+    effects = tmp_path / "effects.h5ad"
+    assert call("pseudobulk", made_screen, "-o", effects).status == 0
+    names = [str(p) for p in pb.read_effects(effects).perturbations[:8]]
+    pred = tmp_path / "pred.h5ad"
+    assert call("predict", finished, *names, "-o", pred).status == 0
+    from_effects = call("evaluate", pred, "-s", effects, "-o", tmp_path / "scores.csv", "--json")
+    from_screen = call("evaluate", pred, "-s", made_screen, "--json")
+    assert from_effects.status == 0, from_effects.err
+    assert json.loads(from_effects.out) == json.loads(from_screen.out)
+    assert {row["model"] for row in json.loads(from_screen.out)} >= {"perturbridge", "mean"}
+    assert (tmp_path / "scores.csv").read_text().startswith('"model",')
+    assert "pds_cosine" in call("evaluate", pred, "-s", effects).out
+
+
+def test_evaluate_refuses_training_rows_among_the_predicted(finished, made_screen, tmp_path, call):
+    effects = pb.read_effects(finished / "effects.h5ad")
+    name = str(effects.perturbations[0])
+    pred, train = tmp_path / "pred.h5ad", tmp_path / "train.txt"
+    assert call("predict", finished, name, "-o", pred).status == 0
+    train.write_text("\n".join(str(p) for p in effects.perturbations))
+    ended = call("evaluate", pred, "-s", made_screen, "--train", train)
+    assert ended.status == 2
+    assert name in ended.err
+
+
+def test_inspect_says_what_is_there_and_what_to_type(made_screen, call):
+    ended = call("inspect", made_screen)
+    assert ended.status == 0, ended.err
+    assert "perturbridge run" in ended.out
+    found = json.loads(call("inspect", made_screen, "--json").out)
+    assert found["embeddings"][0]["n_covered"] == 24
+
+
+def test_embed_convert_coverage_build_list(tmp_path, call):
+    table = tmp_path / "emb.csv"
+    table.write_text("gene,d1,d2\nTP53,0.1,0.2\nMYC,0.3,0.1\n")
+    out = tmp_path / "emb.safetensors"
+    assert call("embed", "convert", table, "-o", out).status == 0
+    report = json.loads(call("embed", "coverage", out, "--gene", "TP53", "--gene", "XYZ", "--json").out)
+    assert (report["n_covered"], list(report["missing"])) == (1, ["XYZ"])
+    assert "XYZ" in call("embed", "coverage", out, "--gene", "XYZ").out
+    gmt = tmp_path / "sets.gmt"
+    gmt.write_text("".join(f"set{i}\t\t" + "\t".join(f"G{j}" for j in range(i, i + 6)) + "\n" for i in range(12)))
+    ended = call("embed", "build", "--gmt", gmt, "--dims", "4", "-o", tmp_path / "sets.safetensors", "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["n_dims"] == 4
+    assert "go_words" in call("embed", "list").out
+
+
+def test_build_needs_exactly_one_input(tmp_path, call):
+    ended = call("embed", "build", "-o", tmp_path / "x.safetensors")
+    assert ended.status == 2
+    assert "--terms" in ended.err

@@ -1,0 +1,202 @@
+"""One table in every form that is in use: each gives the same embedding, whatever the file is called."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import pickle
+import shutil
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from safetensors.numpy import save_file
+
+from perturbridge.embeddings import as_embedding, read_aliases, read_embedding, write_embedding
+from perturbridge.errors import EmbeddingError
+
+from .conftest import GENES
+
+
+def _frame(table):
+    return pd.DataFrame(np.stack(list(table.values())), index=list(table))
+
+
+def _lines(table, separator):
+    return "".join(f"{g}{separator}{separator.join(repr(float(x)) for x in v)}\n" for g, v in table.items())
+
+
+def _pickle(protocol, form):
+    return lambda t, p: p.write_bytes(pickle.dumps({g: form(v) for g, v in t.items()}, protocol))
+
+
+def _text(change):
+    return lambda t, p: change(_frame(t), p)
+
+
+MAKERS = {
+    **{f"pickle {n} of lists": _pickle(n, lambda v: v.tolist()) for n in range(6)},
+    **{f"pickle {n} of arrays": _pickle(n, lambda v: v) for n in range(6)},
+    "pickle of float64": _pickle(4, lambda v: v.astype(float)),
+    "pickle of rows": _pickle(4, lambda v: v[None]),
+    "pickle of names and matrix": lambda t, p: p.write_bytes(
+        pickle.dumps({"genes": list(t), "embeddings": np.stack(list(t.values()))})
+    ),
+    "torch": lambda t, p: torch.save({g: torch.tensor(v) for g, v in t.items()}, p),
+    "torch before 1.6": lambda t, p: torch.save(
+        {g: torch.tensor(v) for g, v in t.items()}, p, _use_new_zipfile_serialization=False
+    ),
+    "torch of arrays": lambda t, p: torch.save(dict(t), p),
+    "torch of names and matrix": lambda t, p: torch.save(
+        {"genes": list(t), "embeddings": torch.tensor(np.stack(list(t.values())))}, p
+    ),
+    "npz of names and matrix": lambda t, p: _npz(p, genes=np.array(list(t)), vectors=np.stack(list(t.values()))),
+    "npz of columns": lambda t, p: _npz(p, symbols=np.array(list(t)), X=np.stack(list(t.values())).T),
+    "npz of object names": lambda t, p: _npz(p, genes=np.array(list(t), object), vectors=np.stack(list(t.values()))),
+    "npz of genes": lambda t, p: _npz(p, **t),
+    "npz of a dict": lambda t, p: _npz(p, arr_0=np.array(dict(t), dtype=object)),
+    "npy of a dict": lambda t, p: _npy(p, np.array(dict(t), dtype=object)),
+    "csv": _text(lambda f, p: f.to_csv(p)),
+    "csv with title": _text(lambda f, p: f.to_csv(p, index_label="gene")),
+    "csv without header": _text(lambda f, p: f.to_csv(p, header=False)),
+    "csv with byte-order mark": _text(lambda f, p: f.to_csv(p, encoding="utf-8-sig")),
+    "csv with more text": _text(lambda f, p: f.assign(note="x").to_csv(p, index_label="symbol")),
+    "csv of columns": _text(lambda f, p: f.T.to_csv(p)),
+    "csv with semicolons": _text(lambda f, p: f.to_csv(p, sep=";")),
+    "tsv": _text(lambda f, p: f.to_csv(p, sep="\t")),
+    "tsv of columns without index": _text(lambda f, p: f.T.to_csv(p, sep="\t", index=False)),
+    "tsv of columns with dimensions": _text(lambda f, p: f.add_prefix("PC").T.to_csv(p, sep="\t")),
+    "tsv from R": lambda t, p: p.write_text("\t".join(f"V{i}" for i in range(5)) + "\n" + _lines(t, "\t")),
+    "tsv.gz": _text(lambda f, p: p.write_bytes(gzip.compress(f.to_csv(sep="\t").encode()))),
+    "word2vec": lambda t, p: p.write_text(f"{len(t)} 5\n" + _lines(t, " ")),
+    "word2vec without header": lambda t, p: p.write_text(_lines(t, " ")),
+    "parquet": _text(lambda f, p: f.rename(columns=str).to_parquet(p)),
+    "parquet with a gene column": _text(
+        lambda f, p: f.rename(columns=str).rename_axis("gene").reset_index().to_parquet(p)
+    ),
+    "parquet of columns": _text(lambda f, p: f.T.rename(index=str).to_parquet(p)),
+    "parquet of lists": lambda t, p: pd.DataFrame({"gene": list(t), "vector": list(t.values())}).to_parquet(p),
+    "h5ad": _text(lambda f, p: _h5ad(f.to_numpy(), p, obs=f.index)),
+    "h5ad of columns": _text(lambda f, p: _h5ad(f.to_numpy().T, p, var=f.index)),
+    "h5ad csr": _text(lambda f, p: _h5ad(sp.csr_matrix(f.to_numpy()), p, obs=f.index)),
+    "h5ad csc": _text(lambda f, p: _h5ad(sp.csc_matrix(f.to_numpy().T), p, var=f.index)),
+    "safetensors of genes": lambda t, p: save_file(dict(t), p),
+    "safetensors with json names": lambda t, p: save_file(
+        {"embeddings": np.stack(list(t.values()))}, p, metadata={"genes": json.dumps(list(t))}
+    ),
+    "safetensors with name lines": lambda t, p: save_file(
+        {"embeddings": np.stack(list(t.values()))}, p, metadata={"names": "\n".join(t)}
+    ),
+    "own": lambda t, p: _own(t, p),
+}
+
+
+def _npz(path, **arrays):
+    with path.open("wb") as handle:
+        np.savez(handle, **arrays)
+
+
+def _npy(path, array):
+    with path.open("wb") as handle:
+        np.save(handle, array)
+
+
+def _h5ad(values, path, **names):
+    ad.AnnData(values, **{axis: pd.DataFrame(index=list(index)) for axis, index in names.items()}).write_h5ad(path)
+
+
+def _own(table, path):
+    written = path.with_suffix(".safetensors")
+    write_embedding(as_embedding(table, name="mine"), written)
+    shutil.move(written, path)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".csv"])
+@pytest.mark.parametrize("form", MAKERS)
+def test_every_form_gives_the_same_table(form, suffix, table, tmp_path, same):
+    path = tmp_path / f"my.table{suffix}"
+    MAKERS[form](table, path)
+    embedding = read_embedding(path)
+    same(embedding)
+    assert not [f for f in embedding.findings if f.level == "warning"]
+    assert embedding.card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert embedding.card.id_space == "symbol"
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.int32])
+def test_tensors_of_other_widths_become_float32(kind, tmp_path):
+    tensor = torch.tensor([1.0, -2.0, 256.0]).to(kind)
+    torch.save({"TP53": tensor}, tmp_path / "x")
+    np.testing.assert_array_equal(read_embedding(tmp_path / "x").vectors, [[1, -2, 256]])
+
+
+def test_genept_as_distributed(data_dir):
+    folder = data_dir / "embeddings"
+    embedding = read_embedding(folder / "genept_ada002_adamson10.pickle")
+    again = read_embedding(folder / "genept_ada002_adamson10.npz")
+    assert embedding.vectors.shape == (10, 1536)
+    assert embedding.name == "genept_ada002_adamson10"
+    rows = again.locate(embedding.genes).rows
+    np.testing.assert_array_equal(embedding.vectors[embedding.rows], again.vectors[rows])
+    np.testing.assert_allclose(np.linalg.norm(embedding.vectors, axis=1), 1, atol=1e-4)
+    located = embedding.locate(["TARS1", "ENSG00000044574", "HSPA5", "TP53"])
+    assert located.keys == ("TARS", "HSPA5", "HSPA5", "")
+    assert located.how == ("previous", "ensembl", "exact", "missing")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("GenePT_gene_embedding_ada_text.pickle", "GenePT_gene_embedding_ada_text"),
+        ("GenePT_gene_protein_embedding_model_3_text.pickle.", "GenePT_gene_protein_embedding_model_3_text"),
+        ("a.tsv.gz", "a"),
+        ("ESM2_(D=1280).h5ad", "ESM2_(D=1280)"),
+        ("v2.1.pkl", "v2.1"),
+        (".pkl", ".pkl"),
+    ],
+)
+def test_name_is_the_file_without_its_suffixes(file, name, table, tmp_path):
+    (tmp_path / file).write_bytes(pickle.dumps({g: v.tolist() for g, v in table.items()}))
+    assert read_embedding(tmp_path / file).name == name
+    assert read_embedding(tmp_path / file, name="mine").name == "mine"
+
+
+def test_shared_vectors_are_kept_once(dump, vectors):
+    shared = vectors[0].tolist()
+    path = dump({"PRELID3B": shared, "SLMO2": shared, "TP53": vectors[1].tolist(), "P53": list(vectors[1].tolist())})
+    embedding = read_embedding(path)
+    assert embedding.vectors.shape == (2, 5)
+    assert embedding.rows.tolist() == [0, 0, 1, 1]
+    (found,) = [f for f in embedding.findings if f.code == "shared_vectors"]
+    assert found.count == 4
+
+
+def test_aliases_are_as_asked(dump, table):
+    path = dump(table)
+    assert read_embedding(path).locate(["P53"]).how == ("alias",)
+    assert read_embedding(path, aliases=None).locate(["P53"]).how == ("missing",)
+    own = path.with_suffix(".tsv")
+    own.write_text("symbol\talias\nMYC\tmine\n")
+    assert read_embedding(path, aliases=read_aliases(own)).locate(["mine", "P53"]).how == ("alias", "missing")
+
+
+def test_tables_in_memory_pass_the_same_checks(table, same):
+    same(as_embedding(table, name="mine"))
+    same(as_embedding(_frame(table), name="mine"))
+    with pytest.raises(EmbeddingError, match="'mine' has vectors of 2 lengths"):
+        as_embedding({"A": [1.0], "B": [1.0, 2.0]}, name="mine")
+
+
+def test_order_of_names_is_that_of_the_file(dump, table):
+    assert read_embedding(dump(table)).genes == GENES
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK()", "<script>", "a\nb", "基因", "../../etc", "A'); DROP"])
+def test_hostile_names_are_names(name, dump, tmp_path):
+    embedding = read_embedding(dump({name: [1.0, 2.0], "TP53": [2.0, 1.0]}))
+    write_embedding(embedding, tmp_path / "x.safetensors")
+    assert read_embedding(tmp_path / "x.safetensors").genes == (name, "TP53")

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perturbridge.errors import DataError
+from perturbridge.screens import read_screen
+from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE
+
+GENES = ["A", "B", "C", "CTRL", *(f"G{i}" for i in range(8))]
+
+
+def said(screen, start):
+    return next(line for line in screen.explanation if line.startswith(start))
+
+
+CONVENTIONS = {
+    "gears": ("condition", ["ctrl", "A+ctrl", "ctrl+B", "A+B"], ["A", "A+B", "B"], ["ctrl"]),
+    "scperturb": ("perturbation", ["control", "A", "B", "A_B"], ["A", "A+B", "B"], ["control"]),
+    "perturbench": ("condition", ["control", "A", "B+A"], ["A", "A+B"], ["control"]),
+    "replogle": ("gene", ["non-targeting", "A", "B", "CTRL"], ["A", "B", "CTRL"], ["non-targeting"]),
+    "vcc": ("target_gene", ["non-targeting", "A", "B"], ["A", "B"], ["non-targeting"]),
+    "xu": ("gene_target", ["NO-TARGET", "A", "B"], ["A", "B"], ["NO-TARGET"]),
+    "dixit": (
+        "perturbation",
+        ["INTERGENIC1", "INTERGENIC2", "A", "B,A", "control"],
+        ["A", "A+B"],
+        ["INTERGENIC1", "INTERGENIC2"],
+    ),
+    "frangieh": (
+        "perturbation",
+        ["NO_SITE_1", "ONE_NON-GENE_SITE_4", "A_1", "A_2,B_1"],
+        ["A", "A+B"],
+        ["NO_SITE_1", "ONE_NON-GENE_SITE_4"],
+    ),
+    "adamson": ("perturbation", ["63(mod)_pBA580", "A_pDS031", "B_pDS2", "*"], ["A", "B"], ["63(mod)_pBA580"]),
+    "norman raw": (
+        "guide_identity",
+        ["NegCtrl0_NegCtrl0__NegCtrl0_NegCtrl0", "A_NegCtrl0__A_NegCtrl0", "A_B__A_B"],
+        ["A", "A+B"],
+        ["NegCtrl0_NegCtrl0__NegCtrl0_NegCtrl0"],
+    ),
+    "cellxgene": (
+        "genetic_perturbation_id",
+        ["non-targeting_1", "A", "B || A", "na"],
+        ["A", "A+B"],
+        ["non-targeting_1"],
+    ),
+    "papalexi": ("target", ["NT", "A", "B"], ["A", "B"], ["NT"]),
+    "crop-seq": ("gene", ["CTRL", "A", "B"], ["A", "B"], ["CTRL"]),
+    "spelled otherwise": ("Target Gene", ["Non-Targeting", "A", "B"], ["A", "B"], ["Non-Targeting"]),
+}
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_every_convention_is_found_without_arguments(make_adata, convention):
+    column, labels, perturbations, controls = CONVENTIONS[convention]
+    screen = read_screen(make_adata(labels, column=column, genes=GENES, n_cells=60))
+    assert [str(p) for p in screen.perturbations] == perturbations
+    assert sorted(screen.control_labels) == sorted(controls)
+    assert (screen.perturbation_column, screen.preset) == (column, "detected")
+    # Cell by cell, against a reading of each label alone.
+    for i in range(60):
+        label, code = labels[i % len(labels)], screen.perturbation_codes[i]
+        if label in controls:
+            assert code == CONTROL_CODE
+        elif label in ("control", "*", "na"):
+            assert code == UNASSIGNED_CODE
+        else:
+            assert code >= 0
+            assert all(gene in label for gene in screen.perturbations[code].genes)
+    assert column in said(screen, "Perturbation column")
+    assert controls[0] in said(screen, "Control label" if len(controls) == 1 else f"{len(controls)} control labels")
+
+
+@pytest.mark.parametrize("preset", ["gears", "scperturb", "replogle", "vcc"])
+def test_presets_say_the_same_as_detection(make_adata, preset):
+    column, labels, perturbations, controls = CONVENTIONS[preset]
+    screen = read_screen(make_adata(labels, column=column, genes=GENES), preset=preset)
+    assert [str(p) for p in screen.perturbations] == perturbations
+    assert list(screen.control_labels) == controls
+    assert screen.preset == preset
+    assert f"from preset {preset!r}" in screen.explanation[0]
+
+
+@pytest.mark.parametrize("convention", ["norman raw", "perturbench"])
+def test_the_norman_preset_reads_raw_and_curated_files(make_adata, convention):
+    column, labels, perturbations, _ = CONVENTIONS[convention]
+    screen = read_screen(make_adata(labels, column=column, genes=GENES), preset="norman")
+    assert [str(p) for p in screen.perturbations] == perturbations
+
+
+def test_a_preset_that_does_not_fit_says_what_is_missing(make_adata):
+    with pytest.raises(
+        DataError,
+        match=r"none of the columns of preset 'replogle' \(gene\). Say perturbation=, one of 'condition', 'gem_group'",
+    ):
+        read_screen(make_adata(), preset="replogle")
+    with pytest.raises(DataError, match=r"none of the control labels 'ctrl'; its labels are"):
+        read_screen(make_adata(["control", "A"]), preset="gears")
+    with pytest.raises(DataError, match=r"preset is 'gear'\. Use one of 'gears'"):
+        read_screen(make_adata(), preset="gear")
+
+
+def test_what_is_named_beside_a_preset_wins(make_adata):
+    adata = make_adata(["ctrl", "A+ctrl", "other"], obs={"mine": ["x", "A", "B"] * 16})
+    screen = read_screen(adata, preset="gears", perturbation="mine", control="x")
+    assert [str(p) for p in screen.perturbations] == ["A", "B"]
+    assert list(read_screen(adata, preset="gears", control="other").control_labels) == ["other"]
+
+
+def test_columns_that_say_the_same_are_one(make_adata):
+    adata = make_adata(["ctrl", "A+ctrl", "A+B"])
+    adata.obs["perturbation"] = adata.obs["condition"].map({"ctrl": "control", "A+ctrl": "A", "A+B": "B+A"})
+    screen = read_screen(adata)
+    assert screen.perturbation_column == "condition"
+    assert "'perturbation' says the same" in screen.explanation[0]
+
+
+def test_a_treatment_column_gives_way_to_genes(make_adata):
+    adata = make_adata(
+        ["ctrl", "stim"], obs={"gene": np.repeat(["non-targeting", "A", "B", "non-targeting"], 12)}, genes=GENES
+    )
+    screen = read_screen(adata)
+    assert screen.perturbation_column == "gene"
+    assert "unlike those of 'condition'" in screen.explanation[0]
+
+
+def test_columns_that_disagree_are_listed_not_chosen(make_adata):
+    adata = make_adata(
+        ["ctrl", "A+ctrl", "B+ctrl"], obs={"target": np.repeat(["non-targeting", "A", "B", "C"], 12)}, genes=GENES
+    )
+    with pytest.raises(
+        DataError,
+        match=r"2 columns could name the perturbation and disagree: 'condition' \(2 perturbations, controls 'ctrl' 16\); 'target'.*perturbation='condition' or perturbation='target'",
+    ):
+        read_screen(adata)
+    assert read_screen(adata, perturbation="target").preset == "explicit"
+
+
+def test_no_control_lists_the_labels_that_were_seen(make_adata):
+    with pytest.raises(
+        DataError,
+        match=r"Column 'condition' has no label that reads like a control; its labels are 'A' 16, 'B' 16, 'parental' 16\. Say which label is the control",
+    ):
+        read_screen(make_adata(["A", "B", "parental"]))
+    with pytest.raises(DataError, match=r"its labels are 'X0' 4, .* and 4 more"):
+        read_screen(make_adata([f"X{i}" for i in range(12)]), perturbation="condition")
+    screen = read_screen(make_adata(["A", "B", "parental"]), control="parental")
+    assert list(screen.control_labels) == ["parental"]
+    with pytest.raises(DataError, match=r"none of the control labels 'WT'"):
+        read_screen(make_adata(["A", "ctrl"]), control="WT")
+    with pytest.raises(DataError, match=r"none of the control labels 'WT'"):
+        read_screen(make_adata(["A", "ctrl"]), perturbation="condition", control=("ctrl", "WT"))
+
+
+def test_controls_only_is_refused(make_adata):
+    with pytest.raises(DataError, match=r"holds controls only"):
+        read_screen(make_adata(["ctrl", "ctrl2"]), perturbation="condition")
+
+
+@pytest.mark.parametrize("flag", [[True, False, False], [1, 0, 0], ["yes", "no", "no"]])
+def test_a_yes_no_column_tells_the_controls(make_adata, flag):
+    screen = read_screen(make_adata(["parental", "A", "B"], obs={"is_control": flag * 16}))
+    assert list(screen.control_labels) == ["parental"]
+    crossed = make_adata(["parental", "A", "B"], obs={"is_control": [True, False] * 24})
+    with pytest.raises(DataError, match=r"no label that reads like a control"):
+        read_screen(crossed)
+
+
+def test_an_unknown_column_is_found_by_what_it_holds(make_adata):
+    adata = make_adata(["ctrl", "A", "B"], column="whatever", genes=GENES)
+    assert "the only one with control labels and measured genes" in read_screen(adata).explanation[0]
+    with pytest.raises(
+        DataError, match=r"has no cell column that could name the perturbation; it has 'whatever', 'gem_group'"
+    ):
+        read_screen(make_adata(["ctrl", "thing", "stuff"], column="whatever", genes=GENES))
+    adata.obs["also"] = np.repeat(["non-targeting", "A", "B", "C"], 12)
+    with pytest.raises(DataError, match=r"2 columns could name the perturbation and disagree"):
+        read_screen(adata)
+
+
+def test_a_misspelled_column_gets_near_names(make_adata):
+    with pytest.raises(
+        DataError, match=r"no cell column 'conditon', which perturbation= asks for. Nearest names: 'condition'"
+    ):
+        read_screen(make_adata(), perturbation="conditon")
+
+
+def test_unassigned_cells_are_counted_with_their_labels(make_adata):
+    labels = pd.Categorical(["ctrl", "A+ctrl", "multiplet", None, "nan", "ctrl"] * 8)
+    adata = make_adata(["x"])
+    adata.obs["condition"] = labels
+    screen = read_screen(adata)
+    finding = next(f for f in screen.findings if f.code == "unassigned_labels")
+    assert finding.count == 24 == (screen.perturbation_codes == UNASSIGNED_CODE).sum()
+    assert "'' 16, 'multiplet' 8" in finding.message
+
+
+def test_a_control_that_was_left_out_is_pointed_at(make_adata):
+    screen = read_screen(make_adata(["ctrl", "A+ctrl", "non-targeting"]), control="ctrl")
+    finding = next(f for f in screen.findings if f.code == "unassigned_labels")
+    assert "'non-targeting' reads like a control but is not among those used" in finding.message
+
+
+def test_labels_that_cannot_be_split_and_guides_that_were_joined_are_said(make_adata):
+    screen = read_screen(make_adata(["control", "A_1", "A_2", "B_XYZ", "B"], column="perturbation"))
+    codes = {f.code: f for f in screen.findings}
+    assert codes["labels_not_split"].example == "B_XYZ"
+    assert codes["labels_joined"].example == "A: A_1, A_2"
+    assert codes["labels_joined"].count == 1
+
+
+def test_hostile_labels_stay_text(make_adata):
+    labels = ["ctrl", "<script>alert(1)</script>", "=cmd()", "../../x", "A\nB", "é" * 300]
+    screen = read_screen(make_adata(labels), perturbation="condition")
+    assert {str(p) for p in screen.perturbations} == set(labels[1:])
+
+
+def test_the_adamson_file_of_gears_is_recognized(make_adata):
+    targets = ["HSPA5", "HSPA9", "SEC61A1", "SCYL1", "YIPF5"]
+    found = read_screen(make_adata(["ctrl", *(f"{t}+ctrl" for t in targets)]))
+    assert "gears_adamson_controls" in [f.code for f in found.findings]
+    for labels in (
+        ["control", *targets],
+        ["ctrl", *(f"{t}+ctrl" for t in targets[:2])],
+        ["ctrl", "HSPA5+HSPA9", *(f"{t}+ctrl" for t in targets)],
+    ):
+        assert "gears_adamson_controls" not in [f.code for f in read_screen(make_adata(labels)).findings]
