@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perturbridge._files import atomic_file
+from perturbridge._files import atomic_file, guard_formula, unguard_formula
 from perturbridge.errors import DataError
 
 
@@ -31,3 +31,10 @@ def test_a_folder_that_is_not_there_is_an_error_of_ours(tmp_path):
         atomic_file(tmp_path / "no" / "a.csv"),
     ):
         pass
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+A", "-A", "@A", "\tA", "'A", "''", "A", ""])
+def test_names_that_a_spreadsheet_would_run_are_guarded_and_come_back(text):
+    guarded = guard_formula(text)
+    assert not guarded.startswith(("=", "+", "-", "@", "\t"))
+    assert unguard_formula(guarded) == text

@@ -29,6 +29,8 @@ from pathlib import Path
 import pandas as pd
 
 HERE = Path(__file__).parent
+# What tables write where there is no name.
+NO_NAME = frozenset({"NA", "NAN", "NONE", "NULL"})
 ORF = re.compile(r"C(\d+|X|Y)ORF(\d+)")
 
 
@@ -39,7 +41,7 @@ def read_synonyms(table: pd.DataFrame) -> dict[str, set[str]]:
     for symbol, text in zip(table["symbol"], table["synonyms"].fillna(""), strict=True):
         for synonym in filter(None, text.split("|")):
             name = ORF.sub(r"C\1orf\2", synonym) if ORF.fullmatch(synonym) else synonym
-            if name not in approved and not name.isdecimal():
+            if name not in approved and name not in NO_NAME and not name.isdecimal():
                 meanings[name].add(symbol)
     return meanings
 

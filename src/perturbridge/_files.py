@@ -13,7 +13,10 @@ from perturbridge.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_file", "sync"]
+__all__ = ["atomic_file", "guard_formula", "sync", "unguard_formula"]
+
+# A spreadsheet runs a cell that opens with one of these; an apostrophe in front makes it text.
+_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def sync(path: Path) -> None:
@@ -49,3 +52,13 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def guard_formula(text: str) -> str:
+    """Put an apostrophe before text that a spreadsheet would run as a formula; names are not ours to trust."""
+    return f"'{text}" if text.startswith(_RUNS) else text
+
+
+def unguard_formula(text: str) -> str:
+    """Take off what `guard_formula` put on."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_RUNS) else text

@@ -22,7 +22,7 @@ class Planted:
 
     def effects(self, perturbations=None, *, noise=0.0, seed=5):
         """Δ of single perturbations, and sums of it for combinations, with noise."""
-        rows = {name: row for name, row in zip(self.names, self.delta, strict=True)}
+        rows = dict(zip(self.names, self.delta, strict=True))
         given = [PerturbationName.parse(p) for p in (perturbations or self.names)]
         delta = np.array([np.sum([rows[g] for g in p.genes], axis=0) for p in given])
         delta += noise * np.random.default_rng(seed).normal(size=delta.shape)

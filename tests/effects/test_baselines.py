@@ -24,7 +24,9 @@ def test_means(plant):
     train = replace(plant(10).effects(), n_cells=np.arange(1, 11))
     assert np.array_equal(NoChange().fit(train).predict(["x"]).delta, np.zeros((1, 9)))
     assert np.allclose(MeanEffect().fit(train).predict(["x"]).delta, train.delta.mean(0))
-    assert np.allclose(WeightedMeanEffect().fit(train).predict(["x"]).delta, np.average(train.delta, axis=0, weights=train.n_cells))
+    assert np.allclose(
+        WeightedMeanEffect().fit(train).predict(["x"]).delta, np.average(train.delta, axis=0, weights=train.n_cells)
+    )
 
 
 def test_additive(plant):
@@ -108,5 +110,7 @@ def test_shuffled_embedding_is_the_model_on_permuted_names(plant):
     dealt = shuffled._model.sources[0]
     assert sorted(dealt.rows.tolist()) == list(range(30))
     assert dealt.rows.tolist() != list(range(30))
-    assert np.array_equal(shuffled.fit(train).predict(["P25"]).delta, EffectModel(dealt, seed=3).fit(train).predict(["P25"]).delta)
+    assert np.array_equal(
+        shuffled.fit(train).predict(["P25"]).delta, EffectModel(dealt, seed=3).fit(train).predict(["P25"]).delta
+    )
     assert ShuffledEmbedding(planted.source, seed=4)._model.sources[0].rows.tolist() != dealt.rows.tolist()

@@ -64,7 +64,9 @@ def test_pairs_with_noise_beat_the_plain_sum(plant):
     pairs = [f"{a}+{b}" for a, b in combinations(planted.names[:15], 2)]
     train, test = [*planted.names[:15], *pairs[::2]], pairs[1::2]
     effects, truth = own.effects(train, noise=0.7), own.effects(test).delta
-    ours, sums = (((m.fit(effects).predict(test).delta - truth) ** 2).sum() for m in (EffectModel(planted.source), Additive()))
+    ours, sums = (
+        ((m.fit(effects).predict(test).delta - truth) ** 2).sum() for m in (EffectModel(planted.source), Additive())
+    )
     assert ours < 0.6 * sums
 
 

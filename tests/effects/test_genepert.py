@@ -30,7 +30,9 @@ def test_agrees_with_sklearn(plant, alpha, n_dims):
     wanted = recipe(planted.source, names, train.delta, new, alpha=alpha)
     got = GenePert(planted.source, alpha=alpha).fit(train).predict(new).delta
     assert np.abs(got - wanted).max() < 1e-10
-    assert np.abs(EffectModel.genepert(planted.source, alpha=alpha).fit(train).predict(new).delta - wanted).max() < 1e-10
+    assert (
+        np.abs(EffectModel.genepert(planted.source, alpha=alpha).fit(train).predict(new).delta - wanted).max() < 1e-10
+    )
 
 
 def test_fitting_absolute_expression_gives_the_same_change(plant):
@@ -46,7 +48,9 @@ def test_rows_without_a_vector_are_left_out_and_predicted_as_the_mean(plant):
     planted = plant(30)
     train = planted.effects(planted.names[:20], noise=0.3)
     extra = np.full((2, 9), 7.0)
-    more = Effects.from_delta(np.vstack([train.delta, extra]), perturbations=[*train.perturbations, "nowhere", "P0+nowhere"])
+    more = Effects.from_delta(
+        np.vstack([train.delta, extra]), perturbations=[*train.perturbations, "nowhere", "P0+nowhere"]
+    )
     model = GenePert(planted.source).fit(more)
     prediction = model.predict(["P25", "elsewhere", "P1+elsewhere"])
     assert np.allclose(prediction.delta[0], GenePert(planted.source).fit(train).predict(["P25"]).delta[0])

@@ -35,10 +35,10 @@ def test_spanning_genes_that_span_everything_change_nothing(train, monkeypatch):
 def _centred_like(planted, effects):
     from perturbridge.effects._source_kernel import GeneFeatures
 
-    center = GeneFeatures.of(planted.source, [str(p) for p in effects.perturbations]).center
+    center = GeneFeatures.of(planted.source, [str(p) for p in effects.perturbations], np.ones(70)).center
 
-    def of(source, anchors):
-        return GeneFeatures(source=source, rows=source.locate(anchors).rows, center=center)
+    def of(source, anchors, weights):
+        return GeneFeatures(source=source, rows=source.locate(anchors).rows, center=center, weights=weights)
 
     return of
 

@@ -148,7 +148,9 @@ def test_default_baselines_are_fresh_and_named(plant):
     one, two = plant(seed=0).source, plant(seed=1).source
     assert sorted(default_baselines()) == ["additive", "linear_factors", "mean", "no_change", "weighted_mean"]
     assert set(default_baselines(one)) == {*default_baselines(), "genepert", "nearest_neighbors", "shuffled_embedding"}
-    assert {"genepert:planted0", "genepert:planted1", "nearest_neighbors:planted1"} <= set(default_baselines([one, two]))
+    assert {"genepert:planted0", "genepert:planted1", "nearest_neighbors:planted1"} <= set(
+        default_baselines([one, two])
+    )
     assert all(name.split(":")[0] == e.name for name, e in default_baselines([one, two]).items())
     assert default_baselines(one)["mean"] is not default_baselines(one)["mean"]
 

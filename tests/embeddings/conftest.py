@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GENES = ("TP53", "MYC", "KRAS", "EGFR", "PTEN", "BRCA1")
 

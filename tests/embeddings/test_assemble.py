@@ -31,7 +31,7 @@ def test_vectors_of_nan_are_left_out_and_said(table):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_vectors_damaged_in_part_are_an_error(bad, table):
     table["MYC"][2] = bad
-    with pytest.raises(EmbeddingError, match="1 vectors with NaN or infinite entries, the first 'MYC'.* dimension 2"):
+    with pytest.raises(EmbeddingError, match=r"1 vectors with NaN or infinite entries, the first 'MYC'.* dimension 2"):
         as_embedding(table, name="x")
 
 
@@ -49,7 +49,7 @@ def test_ragged_vectors_name_the_odd_one():
 
 @pytest.mark.parametrize("value", ["text", None, ["0.1", "0.2"], [1 + 2j, 0], [True, False], [[1.0, 2], [3, 4]], 3.0])
 def test_what_is_not_numbers_is_an_error(value):
-    with pytest.raises(EmbeddingError, match="'x'.*'B'"):
+    with pytest.raises(EmbeddingError, match=r"'x'.*'B'"):
         as_embedding({"A": [1.0, 2.0], "B": value}, name="x")
 
 

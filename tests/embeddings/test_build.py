@@ -74,7 +74,7 @@ def test_a_gene_with_more_of_the_same_does_not_drown(pairs):
     rows = [("BUSY", f"signal w{i}") for i in range(50)] + [("BUSY", "meiosis spindle"), ("RARE", "meiosis spindle")]
     rows += [(f"N{i}", f"signal v{i % 7}") for i in range(30)]
     embedding = build_from_terms(pd.DataFrame(rows, columns=["gene", "term"]), n_dims=20, aliases=None)
-    at = {gene: vector for gene, vector in zip(embedding.genes, l2_normalize(embedding.vectors), strict=True)}
+    at = dict(zip(embedding.genes, l2_normalize(embedding.vectors), strict=True))
     assert at["BUSY"] @ at["RARE"] > 0.3
 
 

@@ -71,11 +71,11 @@ def test_arrays_in_an_old_torch_file_get_a_cure(tmp_path):
 @pytest.mark.parametrize("shape", [(1 << 40,), (1 << 30, 1 << 30), (100,)])
 def test_an_array_that_claims_more_than_there_is(shape, tmp_path):
     (tmp_path / "x").write_bytes(_header(shape))
-    with pytest.raises(EmbeddingError, match="claims .* numbers in"):
+    with pytest.raises(EmbeddingError, match=r"claims .* numbers in"):
         read_embedding(tmp_path / "x")
     with zipfile.ZipFile(tmp_path / "y", "w") as archive:
         archive.writestr("TP53.npy", _header(shape))
-    with pytest.raises(EmbeddingError, match="claims .* numbers in"):
+    with pytest.raises(EmbeddingError, match=r"claims .* numbers in"):
         read_embedding(tmp_path / "y")
 
 
@@ -114,11 +114,13 @@ def test_other_arrays_of_an_npz_are_said(tmp_path):
 
 
 def test_a_gene_twice_in_an_npz(tmp_path):
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "x", "w") as archive:
-        archive.writestr("TP53.npy", _header((4,)))
-        archive.writestr("TP53.npy", _header((4,), data=b"\0\0\x80\x3f" * 4))
-        archive.writestr("MYC.npy", _header((4,), data=b"\0\0\x80\x3f" * 4))
-    assert read_embedding(tmp_path / "x").genes == ("TP53", "MYC")
+    one = b"\0\0\x80\x3f"
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("TP53.npy", _header((4,), data=one * 4))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("TP53.npy", _header((4,), data=one + b"\0" * 12))
+    with pytest.raises(EmbeddingError, match="different vectors under the name 'TP53'"):
+        read_embedding(tmp_path / "x")
 
 
 def test_a_plain_array_has_no_names(tmp_path):
@@ -196,7 +198,7 @@ def test_a_sparse_h5ad_is_read_and_repeats_are_summed(tmp_path):
 )
 def test_a_sparse_h5ad_with_false_indices_is_refused(damage, tmp_path):
     _h5(tmp_path / "x", X={**CSR, **damage})
-    with pytest.raises(EmbeddingError, match="damaged or not an .h5ad"):
+    with pytest.raises(EmbeddingError, match=r"damaged or not an \.h5ad"):
         read_embedding(tmp_path / "x")
 
 

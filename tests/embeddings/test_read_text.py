@@ -95,7 +95,7 @@ def test_word2vec_that_claims_too_much_is_refused(tmp_path):
 def test_text_that_is_not_utf8_is_an_error(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"gene,dim_0,dim_1\n" + b"TP53,1,2\n" * 600 + b"caf\xe9,1,2\n")
-    with pytest.raises(EmbeddingError, match="not readable text.*position 5"):
+    with pytest.raises(EmbeddingError, match=r"not readable text.*position 5"):
         read_embedding(path)
 
 

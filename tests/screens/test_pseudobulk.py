@@ -16,9 +16,9 @@ from tests.screens._planted import Planted, planted
 from perturbridge.errors import DataError
 from perturbridge.screens import pseudobulk
 from perturbridge.screens._accumulate import accumulate
+from perturbridge.screens._finish import finish
 from perturbridge.screens._fixed_point import merge
 from perturbridge.screens._grouping import group_cells
-from perturbridge.screens._pseudobulk import finish
 
 if TYPE_CHECKING:
     from perturbridge.values import Effects

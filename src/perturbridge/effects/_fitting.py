@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,40 +21,14 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects, GeneEmbedding
 
-__all__ = ["Settings", "fit"]
+    from ._settings import Settings
+
+__all__ = ["fit"]
 
 # More rows and targets than these only make the choice of kernels dearer: it is made on a sample and a random projection of them.
 _SEARCH_ROWS, _SEARCH_TARGETS = 1000, 256
 # The exact kernel grows with the square of the genes; above this many, a sample of them spans it.
 _MAX_ANCHORS = 3000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What an `EffectModel` was asked to do.
-
-    Parameters
-    ----------
-    kernel
-        `"auto"`, `"linear"` or `"rbf"`.
-    alphas
-        Penalties, in units of the mean eigenvalue, ascending.
-    bandwidths
-        RBF scales ℓ², as multiples of the median squared distance.
-    seed
-        Draws samples and projections for large problems.
-    """
-
-    kernel: str
-    alphas: tuple[float, ...]
-    bandwidths: tuple[float, ...]
-    seed: int
-
-    def kinds(self) -> tuple[tuple[str, float], ...]:
-        """Kind and bandwidth of every kernel to try."""
-        linear = (("linear", 0.0),) if self.kernel in ("auto", "linear") else ()
-        rbf = tuple(("rbf", b) for b in self.bandwidths) if self.kernel in ("auto", "rbf") else ()
-        return linear + rbf
 
 
 def fit(effects: Effects, sources: Sequence[GeneEmbedding], settings: Settings, *, split_hash: str) -> Fitted:
@@ -74,9 +48,11 @@ def fit(effects: Effects, sources: Sequence[GeneEmbedding], settings: Settings, 
     anchors = genes
     if not problem.design.has_combinations and len(genes) > _MAX_ANCHORS:
         anchors = tuple(genes[i] for i in np.sort(rng.choice(len(genes), _MAX_ANCHORS, replace=False)))
+    weight_of = dict(zip(genes, problem.gene_weights(), strict=True))
+    anchor_weights = np.array([weight_of[gene] for gene in anchors])
     kinds = [settings.kinds()[i] for i in choice.candidates[: len(sources)]]
     kernels = tuple(
-        SourceKernel(features=GeneFeatures.of(source, anchors), kind=kind, bandwidth=bandwidth)
+        SourceKernel(features=GeneFeatures.of(source, anchors, anchor_weights), kind=kind, bandwidth=bandwidth)
         for source, (kind, bandwidth) in zip(sources, kinds, strict=True)
     )
     solved = solve(problem, kernels, choice, alphas=settings.alphas, is_exact=len(anchors) == len(genes))
@@ -100,9 +76,9 @@ def _choose(
 ) -> Choice:
     """Choose kernels and shares, on a sample of the rows and a projection of the targets where there are very many."""
     small = _smaller(problem, rng)
-    candidates = []
+    candidates, gene_weights = [], small.gene_weights()
     for source in sources:
-        features = GeneFeatures.of(source, small.design.genes)
+        features = GeneFeatures.of(source, small.design.genes, gene_weights)
         candidates.append(
             [
                 SourceKernel(features=features, kind=kind, bandwidth=bandwidth).anchor_kernel()

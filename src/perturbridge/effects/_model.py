@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from perturbridge._checks import one_of
 from perturbridge.errors import FitError
 from perturbridge.values import GeneEmbedding, as_names
 
 from ._estimator import require_rows, unfitted
-from ._fitting import Settings, fit
+from ._fitting import fit
 from ._genepert import GenePert
+from ._settings import Settings
 from ._store import read_model, write_model
 
 if TYPE_CHECKING:
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from ._fitted import Fitted
 
 __all__ = ["EffectModel"]
-
-_KERNELS = ("auto", "linear", "rbf")
-_ALPHAS = tuple(float(a) for a in np.logspace(-4, 3, 57))
-_BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class EffectModel:
@@ -82,12 +76,7 @@ class EffectModel:
     ) -> None:
         self.sources = (sources,) if isinstance(sources, GeneEmbedding) else tuple(sources)
         self._name = name
-        self._settings = Settings(
-            kernel=one_of("kernel", kernel, _KERNELS),
-            alphas=_positive("alphas", alphas, _ALPHAS),
-            bandwidths=_positive("bandwidths", bandwidths, _BANDWIDTHS),
-            seed=int(seed),
-        )
+        self._settings = Settings.of(kernel=kernel, alphas=alphas, bandwidths=bandwidths, seed=seed)
         names = [source.name for source in self.sources]
         if not names or len(set(names)) != len(names):
             problem = f"An effect model needs embeddings with different names, got {names}."
@@ -203,12 +192,3 @@ class EffectModel:
     def genepert(source: GeneEmbedding, *, alpha: float = 1.0) -> GenePert:
         """Return the published GenePert recipe, for comparison."""
         return GenePert(source, alpha=alpha)
-
-
-def _positive(name: str, values: Sequence[float] | None, default: tuple[float, ...]) -> tuple[float, ...]:
-    given = default if values is None else tuple(sorted({float(v) for v in values}))
-    bad = [v for v in given if not (np.isfinite(v) and v > 0)]
-    if bad or not given:
-        problem = f"{name} holds {len(given)} numbers, of which {len(bad)} are not positive and finite{f', such as {bad[0]}' if bad else ''}."
-        raise FitError(problem, cure="Pass positive numbers; the mean alone (α = ∞) is always tried.")
-    return given

@@ -42,6 +42,11 @@ class Problem:
     targets: NDArray[np.float64]
     weights: NDArray[np.float64] | None
 
+    def gene_weights(self) -> NDArray[np.float64]:
+        """Weight of each gene in the mean of the rows, Σ_{P ∋ g} w_P n_P up to scale `(n_targeted,)`."""
+        rows = self.design.n_genes_each if self.weights is None else self.weights * self.design.n_genes_each
+        return self.design.to_genes(rows)
+
     def ridge(self, gene_kernel: NDArray[np.float64]) -> LooRidge:
         """Decompose the kernel between perturbations that follows from one between genes; the intercept counts genes."""
         return LooRidge.from_kernel(

@@ -53,19 +53,22 @@ class GeneFeatures:
         Row of `source.vectors` of each anchor, -1 where it has none `(n_anchors,)`.
     center
         What is subtracted before a vector is scaled to length 1 `(n_dims,)`.
+    weights
+        Positive weight of each anchor in the mean of the training rows `(n_anchors,)`.
     """
 
     source: GeneEmbedding
     rows: NDArray[np.int64]
     center: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
     @classmethod
-    def of(cls, source: GeneEmbedding, anchors: Sequence[str]) -> GeneFeatures:
+    def of(cls, source: GeneEmbedding, anchors: Sequence[str], weights: NDArray[np.float64]) -> GeneFeatures:
         """Look the anchors up; the centre is the mean over those that have a vector."""
         rows = source.locate(anchors).rows
         found = source.vectors[rows[rows >= 0]]
         center = found.mean(axis=0, dtype=np.float64) if len(found) else np.zeros(source.n_dims)
-        return cls(source=source, rows=rows, center=center)
+        return cls(source=source, rows=rows, center=center, weights=weights)
 
     @cached_property
     def has_vector(self) -> NDArray[np.bool_]:
@@ -90,7 +93,9 @@ class GeneFeatures:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SourceKernel:
-    """k̃(g, h) = (φ(g) − φ̄)·(φ(h) − φ̄) / scale, with φ̄ the mean over the anchors; 0 where a gene has no vector.
+    """k̃(g, h) = (φ(g) − φ̄)·(φ(h) − φ̄) / scale, with φ̄ the weighted mean over the anchors; 0 where a gene has no vector.
+
+    So a gene without a vector is predicted as the weighted mean of the training rows.
 
     Parameters
     ----------
@@ -112,11 +117,17 @@ class SourceKernel:
         return rbf_kernel(left, right, squared_scale=self.bandwidth * self.features.median)
 
     @cached_property
+    def _shares(self) -> NDArray[np.float64]:
+        """Weights of the anchors that have a vector, sum 1 `(n_present,)`."""
+        present = self.features.weights[self.features.has_vector]
+        return np.asarray(present / present.sum())
+
+    @cached_property
     def _centering(self) -> tuple[NDArray[np.float64], float, float]:
         """Mean of each anchor's column, mean of all, and mean diagonal after centring (1 where nothing is left)."""
-        raw = self._raw(self.features.anchors, self.features.anchors)
-        columns = raw.mean(axis=0)
-        overall = float(columns.mean())
+        raw, shares = self._raw(self.features.anchors, self.features.anchors), self._shares
+        columns = shares @ raw
+        overall = float(columns @ shares)
         diagonal = float(np.mean(np.diag(raw) - 2 * columns + overall))
         return columns, overall, diagonal if diagonal > 1e-12 * float(np.mean(np.diag(raw))) else 1.0
 
@@ -127,7 +138,7 @@ class SourceKernel:
         if found.any() and present.any():
             columns, overall, scale = self._centering
             raw = self._raw(self.features.unit(rows[found]), self.features.anchors)
-            raw += (overall - raw.mean(axis=1))[:, None] - columns
+            raw += (overall - raw @ self._shares)[:, None] - columns
             raw /= scale
             out[np.ix_(found, present)] = raw
         return out

@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 from perturbridge.errors import FitError, PerturbridgeError
 
 from ._fitted import Fitted
-from ._fitting import Settings
+from ._settings import Settings
 from ._source_kernel import GeneFeatures, SourceKernel
 from ._source_store import pack_source, unpack_source
 
@@ -39,6 +39,7 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "intercept": state.intercept,
         "coefficients": state.coefficients,
         "offsets": state.offsets,
+        "anchor_weights": state.kernels[0].features.weights,
     }
     sources = []
     for i, (kernel, share) in enumerate(zip(state.kernels, state.shares, strict=True)):
@@ -135,6 +136,10 @@ def _array(arrays: dict[str, NDArray[Any]], key: str, shape: tuple[int, ...], *,
 
 def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Fitted, Settings, str]:
     genes, anchors, known = (tuple(str(g) for g in about[key]) for key in ("genes", "anchors", "known"))
+    weights = _array(arrays, "anchor_weights", (len(anchors),))
+    if weights.size and not weights.min() > 0:
+        message = "anchor_weights has an entry that is not positive"
+        raise ValueError(message)
     kernels, shares = [], []
     for i, text in enumerate(about["sources"]):
         parts = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"source{i}.")}
@@ -143,7 +148,8 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
         if rows.size and not (rows.min() >= -1 and rows.max() < len(source.vectors)):
             message = f"source{i}.anchor_rows points outside its vectors"
             raise ValueError(message)
-        features = GeneFeatures(source=source, rows=rows, center=_array(parts, "center", (source.n_dims,)))
+        center = _array(parts, "center", (source.n_dims,))
+        features = GeneFeatures(source=source, rows=rows, center=center, weights=weights)
         kind, bandwidth = str(text["kernel"]), float(text["bandwidth"])
         if (kind, bandwidth > 0) not in {("linear", False), ("rbf", True)}:
             message = f"source{i} has kernel {kind!r} with bandwidth {bandwidth}"
@@ -164,10 +170,10 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
         report=dict(about["report"]),
     )
     chosen = about["settings"]
-    settings = Settings(
+    settings = Settings.of(
         kernel=str(chosen["kernel"]),
-        alphas=tuple(float(a) for a in chosen["alphas"]),
-        bandwidths=tuple(float(b) for b in chosen["bandwidths"]),
+        alphas=[float(a) for a in chosen["alphas"]],
+        bandwidths=[float(b) for b in chosen["bandwidths"]],
         seed=int(chosen["seed"]),
     )
     return fitted, settings, str(about["name"])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perturbridge._files import atomic_file
+from perturbridge._files import atomic_file, guard_formula, unguard_formula
 from perturbridge.errors import DataError
 from perturbridge.values import ScoreTable
 
@@ -18,8 +18,6 @@ __all__ = ["read_scores", "to_frame", "write_scores"]
 
 _NUMBERS = MappingProxyType({"value": np.float64, "n_cells": np.int64})
 _TEXTS = (*(name for name in ScoreTable.column_names() if name not in _NUMBERS), "split_hash")
-# A spreadsheet runs a cell that opens with one of these; an apostrophe in front makes it text, and is taken off when read again.
-_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 def to_frame(table: ScoreTable) -> pd.DataFrame:
@@ -48,7 +46,7 @@ def write_scores(table: ScoreTable, path: str | Path) -> None:
     frame = to_frame(table)
     with atomic_file(path) as temporary:
         if suffix == ".csv":
-            guarded = {name: frame[name].map(_guard) for name in _TEXTS}
+            guarded = {name: frame[name].map(guard_formula) for name in _TEXTS}
             frame.assign(**guarded).to_csv(temporary, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         else:
             frame.astype(dict.fromkeys(_TEXTS, "category")).to_parquet(temporary, index=False)
@@ -96,12 +94,4 @@ def _read_csv(path: str | Path) -> pd.DataFrame:
         path, dtype=kinds, keep_default_na=False, na_values={"value": [""]}, float_precision="round_trip"
     )
     present = [name for name in _TEXTS if name in frame.columns]
-    return frame.assign(**{name: frame[name].map(_unguard) for name in present})
-
-
-def _guard(text: str) -> str:
-    return f"'{text}" if text.startswith(_RUNS) else text
-
-
-def _unguard(text: str) -> str:
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_RUNS) else text
+    return frame.assign(**{name: frame[name].map(unguard_formula) for name in present})

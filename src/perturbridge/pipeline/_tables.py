@@ -5,22 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perturbridge._files import atomic_file
+from perturbridge._files import atomic_file, guard_formula
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["guard_formulas", "write_table"]
-
-
-def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before text that a spreadsheet would run as a formula; gene names are not ours to trust."""
-    guarded = frame.copy()
-    for column in guarded.columns[[kind.kind not in "fiub" for kind in guarded.dtypes]]:
-        text = guarded[column].astype(str)
-        guarded[column] = text.where(~text.str.match(r"^[=+\-@\t\r]"), "'" + text)
-    return guarded
+__all__ = ["write_table"]
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
@@ -39,4 +30,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         if suffix == ".parquet":
             frame.to_parquet(temporary, index=False)
         else:
-            guard_formulas(frame).to_csv(temporary, index=False, sep="," if suffix == ".csv" else "\t")
+            guarded = {
+                name: frame[name].astype(str).map(guard_formula)
+                for name in frame.select_dtypes(exclude=["number", "bool"])
+            }
+            frame.assign(**guarded).to_csv(temporary, index=False, sep="," if suffix == ".csv" else "\t")
