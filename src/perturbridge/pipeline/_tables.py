@@ -31,7 +31,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
             frame.to_parquet(temporary, index=False)
         else:
             guarded = {
-                name: frame[name].astype(str).map(guard_formula)
+                str(name): frame[name].astype(str).map(guard_formula)
                 for name in frame.select_dtypes(exclude=["number", "bool"])
             }
             frame.assign(**guarded).to_csv(temporary, index=False, sep="," if suffix == ".csv" else "\t")
