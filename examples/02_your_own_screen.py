@@ -33,7 +33,7 @@ for finding in (*screen.findings, *effects.findings):
 
 # %% The whole path into a folder: table, report, model
 done = pb.run(pb.RunConfig(screen=path, folds=3, on_few="drop"), workspace / "run")
-print(done.cross_validation.headline().to_string(index=False))
+print(done.cross_validation.headline().pivot(index="model", columns="metric", values="mean").round(3).to_string())
 print("report:", done.folder / "report.html")
 
 # %% Ask the saved model

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from perturbridge.errors import EmbeddingError
+from perturbridge.errors import EmbeddingError, PerturbridgeError
 from perturbridge.values import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_VALUES", "RawTable", "check_claim", "noticed", "table_of_mapping"]
+__all__ = ["MAX_VALUES", "RawTable", "check_claim", "noticed", "reading", "table_of_mapping"]
 
 # 4 GiB as float32: ten times the largest table in use, 20,000 genes x 5,120 dimensions.
 MAX_VALUES = 1 << 30
@@ -60,6 +61,26 @@ def check_claim(where: str, n_values: int) -> None:
     if n_values > MAX_VALUES:
         problem = f"{where} claims {n_values:,} numbers; the limit is {MAX_VALUES:,}."
         raise EmbeddingError(problem, cure="Check that this is the file you meant, or keep only the genes you need.")
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turn whatever a damaged file makes a library raise into an error of ours.
+
+    Raises
+    ------
+    EmbeddingError
+        For any exception that is not one of ours already.
+    """
+    try:
+        yield
+    except PerturbridgeError:
+        raise
+    # Zip, gzip, HDF5, Arrow, JSON and numpy headers each have exceptions of their own, and raise others by accident.
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0]
+        problem = f"{where} is damaged or not what it begins like: {type(error).__name__}, {said}."
+        raise EmbeddingError(problem, cure="Download or write it again.") from error
 
 
 def noticed(code: str, message: str, names: Sequence[str], *, warn: bool = False) -> tuple[Finding, ...]:

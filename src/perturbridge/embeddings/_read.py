@@ -12,7 +12,7 @@ from perturbridge.values import GeneAliases, GeneEmbedding
 from ._aliases import default_aliases
 from ._assemble import assemble
 from ._frame import Orientation, table_of_frame
-from ._raw import RawTable, table_of_mapping
+from ._raw import RawTable, reading, table_of_mapping
 from ._read_binary import read_npy, read_npz, read_pickle, read_torch
 from ._read_parquet import read_parquet
 from ._read_text import read_text
@@ -87,23 +87,21 @@ def read_embedding(
         text, or one name for different vectors.
     """
     file = Path(path)
-    kind = sniff(file)
     known = default_aliases() if aliases == "default" else aliases or GeneAliases()
-    shown = name or _stem(file)
-    if kind == "safetensors":
-        shapes, metadata = header_of(file)
-        if is_own(metadata):
-            return _named(read_own(file, metadata, aliases=known), file, name=name)
-        raw = read_foreign(file, shapes, metadata)
-    else:
-        raw = _read_raw(file, kind, orientation=orientation, aliases=known)
-    return assemble(raw, where=str(file), name=shown, sha256=file_hash(file), aliases=known)
+    with reading(str(file)):
+        raw = _read_raw(file, sniff(file), orientation=orientation, aliases=known)
+    if isinstance(raw, GeneEmbedding):
+        return _named(raw, file, name=name)
+    return assemble(raw, where=str(file), name=name or _stem(file), sha256=file_hash(file), aliases=known)
 
 
-def _read_raw(file: Path, kind: str, *, orientation: Orientation, aliases: GeneAliases) -> RawTable:
+def _read_raw(file: Path, kind: str, *, orientation: Orientation, aliases: GeneAliases) -> RawTable | GeneEmbedding:
     plain = {"pickle": read_pickle, "torch": read_torch, "npy": read_npy, "npz": read_npz}
     if kind in plain:
         return plain[kind](file)
+    if kind == "safetensors":
+        shapes, metadata = header_of(file)
+        return read_own(file, metadata, aliases=aliases) if is_own(metadata) else read_foreign(file, shapes, metadata)
     if kind == "parquet":
         return read_parquet(file, orientation=orientation, aliases=aliases)
     if kind == "hdf5":

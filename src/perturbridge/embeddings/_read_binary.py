@@ -159,19 +159,15 @@ def _names_and_matrix(names: list[str], arrays: list[NDArray[Any]], *, where: st
 
 def _read_array(handle: IO[bytes], *, where: str, n_bytes: int) -> NDArray[Any]:
     """Read one array; what its header claims is held against the bytes there are, and objects go through the allow-list."""
-    try:
-        version = np.lib.format.read_magic(handle)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(handle)
-        if dtype.hasobject:
-            value = safe_unpickle(handle, where=where)
-            return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)
-        n_values = int(np.prod(shape, dtype=object)) if shape else 1
-        if n_values * dtype.itemsize > n_bytes:
-            problem = f"{where} claims {n_values:,} numbers in {n_bytes:,} bytes."
-            raise EmbeddingError(problem, cure="Download or write it again.")
-        data = handle.read(n_values * dtype.itemsize)
-        return np.frombuffer(data, dtype=dtype, count=n_values).reshape(shape, order="F" if fortran else "C")
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        problem = f"{where} is damaged: {error}."
-        raise EmbeddingError(problem, cure="Download or write it again.") from error
+    version = np.lib.format.read_magic(handle)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = header(handle)
+    if dtype.hasobject:
+        value = safe_unpickle(handle, where=where)
+        return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)
+    n_values = int(np.prod(shape, dtype=object)) if shape else 1
+    if n_values * dtype.itemsize > n_bytes:
+        problem = f"{where} claims {n_values:,} numbers in {n_bytes:,} bytes."
+        raise EmbeddingError(problem, cure="Download or write it again.")
+    data = handle.read(n_values * dtype.itemsize)
+    return np.frombuffer(data, dtype=dtype, count=n_values).reshape(shape, order="F" if fortran else "C")

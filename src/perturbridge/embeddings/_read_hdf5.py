@@ -26,23 +26,17 @@ def read_hdf5(path: Path, *, orientation: Orientation, aliases: GeneAliases) -> 
     Raises
     ------
     EmbeddingError
-        If the file is damaged, has no X, or claims more than it may.
+        If the file has no X or claims more than it may.
     """
     where = str(path)
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [part for part in ("X", "obs", "var") if part not in file]
-            if missing:
-                problem = (
-                    f"{path} is HDF5 without {', '.join(missing)}; it holds {', '.join(map(repr, list(file)[:6]))}."
-                )
-                raise EmbeddingError(problem, cure="Pass an .h5ad whose X holds the vectors, or save them as parquet.")
-            rows, columns = _index(file["obs"]), _index(file["var"])
-            check_claim(where, len(rows) * len(columns))
-            matrix = _dense(file["X"], shape=(len(rows), len(columns)))
-    except (OSError, KeyError, RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
-        problem = f"{path} is damaged or not an .h5ad: {type(error).__name__}, {error}."
-        raise EmbeddingError(problem, cure="Write it again, or save the vectors as parquet.") from error
+    with h5py.File(path, "r") as file:
+        missing = [part for part in ("X", "obs", "var") if part not in file]
+        if missing:
+            problem = f"{path} is HDF5 without {', '.join(missing)}; it holds {', '.join(map(repr, list(file)[:6]))}."
+            raise EmbeddingError(problem, cure="Pass an .h5ad whose X holds the vectors, or save them as parquet.")
+        rows, columns = _index(file["obs"]), _index(file["var"])
+        check_claim(where, len(rows) * len(columns))
+        matrix = _dense(file["X"], shape=(len(rows), len(columns)))
     return table_of_axes(matrix, rows, columns, orientation=orientation, aliases=aliases, where=where)
 
 

@@ -27,25 +27,19 @@ def read_parquet(path: Path, *, orientation: Orientation, aliases: GeneAliases) 
     Raises
     ------
     EmbeddingError
-        If the file is damaged, or has neither number columns nor one column of number lists.
+        If the file claims too much, or has neither number columns nor one column of number lists.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     where = str(path)
-    try:
-        file = pq.ParquetFile(path)
+    with pq.ParquetFile(path) as file:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         check_claim(where, sum(group.column(j).num_values for group in groups for j in range(group.num_columns)))
         table = file.read()
-        lists = [i for i, kind in enumerate(table.schema.types) if _is_list(kind)]
-        if lists:
-            return _table_of_lists(table, lists, where=where)
-        frame = table.to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        problem = f"{path} is damaged: {str(error).splitlines()[0]}."
-        raise EmbeddingError(problem, cure="Download or write it again.") from error
-    return table_of_frame(frame, orientation=orientation, aliases=aliases, where=where)
+    lists = [i for i, kind in enumerate(table.schema.types) if _is_list(kind)]
+    if lists:
+        return _table_of_lists(table, lists, where=where)
+    return table_of_frame(table.to_pandas(), orientation=orientation, aliases=aliases, where=where)
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401

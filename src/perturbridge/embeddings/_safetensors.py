@@ -15,6 +15,7 @@ from perturbridge.values import EmbeddingCard, Finding, GeneAliases, GeneEmbeddi
 from ._raw import RawTable, check_claim, table_of_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,16 +51,12 @@ def header_of(path: Path) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[
     Raises
     ------
     EmbeddingError
-        If the file is damaged or claims more than it may.
+        If the file claims more than it may.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
-            shapes = {key: (str(part.get_dtype()), tuple(part.get_shape())) for key, part in slices.items()}
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        problem = f"{path} is a damaged safetensors file: {error}."
-        raise EmbeddingError(problem, cure=_CURE) from error
+    with safe_open(path, framework="numpy") as file:
+        slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        shapes = {key: (str(part.get_dtype()), tuple(part.get_shape())) for key, part in slices.items()}
+        metadata = file.metadata() or {}
     check_claim(str(path), sum(int(np.prod(shape, dtype=object)) for _, shape in shapes.values()))
     return shapes, metadata
 
@@ -82,8 +79,7 @@ def read_own(path: Path, metadata: dict[str, str], *, aliases: GeneAliases) -> G
         if about["format"] != _FORMAT:
             message = f"its format is {about['format']!r}, not {_FORMAT!r}"
             raise ValueError(message)
-        with safe_open(path, framework="numpy") as file:
-            vectors, rows, names = (file.get_tensor(part) for part in ("vectors", "rows", "genes"))
+        vectors, rows, names = _tensors(path, ("vectors", "rows", "genes"))
         genes = json.loads(names.tobytes())
         if not isinstance(genes, list) or not all(isinstance(gene, str) for gene in genes):
             message = "its names are not a list of text"
@@ -99,6 +95,21 @@ def read_own(path: Path, metadata: dict[str, str], *, aliases: GeneAliases) -> G
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, PerturbridgeError) as error:
         problem = f"{path} is a damaged perturbridge table: {type(error).__name__}, {error}."
         raise EmbeddingError(problem, cure=_CURE) from error
+
+
+def _tensors(path: Path, parts: Sequence[str]) -> list[NDArray[Any]]:
+    """Return tensors of a file whose header `header_of` has checked, each read once into its own memory and not mapped."""
+    kinds = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "U8": "u1"}
+    with path.open("rb") as handle:
+        n_header = int.from_bytes(handle.read(8), "little")
+        header = json.loads(handle.read(n_header))
+        read = []
+        for part in parts:
+            told = header[part]
+            handle.seek(8 + n_header + told["data_offsets"][0])
+            count = int(np.prod(told["shape"], dtype=object))
+            read.append(np.fromfile(handle, dtype=kinds[told["dtype"]], count=count).reshape(told["shape"]))
+    return read
 
 
 def _card(found: object) -> EmbeddingCard:

@@ -76,12 +76,8 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def _sniff_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
-        problem = f"{path} begins like a zip archive (npz, .pt) and is damaged: {error}."
-        raise EmbeddingError(problem, cure="Download or write it again.") from error
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
     if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
         return "torch"
     if names and all(name.endswith(".npy") for name in names):
@@ -91,12 +87,8 @@ def _sniff_zip(path: Path) -> str:
 
 
 def _sniff_gzip(path: Path) -> str:
-    try:
-        with gzip.open(path) as handle:
-            head = handle.read(_HEAD)
-    except (OSError, EOFError) as error:
-        problem = f"{path} begins like a gzip file and is damaged: {error}."
-        raise EmbeddingError(problem, cure="Download or write it again.") from error
+    with gzip.open(path) as handle:
+        head = handle.read(_HEAD)
     _sniff_text(head, path)
     return "gzip text"
 
