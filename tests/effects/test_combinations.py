@@ -20,6 +20,15 @@ def test_singles_in_training_are_summed_as_measured(plant):
     assert prediction.status == ("predicted", "predicted")
 
 
+def test_a_single_that_was_measured_is_predicted_not_looked_up(plant):
+    planted = plant(30)
+    train = planted.effects(planted.names[:20], noise=1.0)
+    model = EffectModel(planted.source).fit(train)
+    single = model.predict(["P0"]).delta[0]
+    assert np.abs(single - train.delta[0]).max() > 0.1
+    assert np.linalg.norm(single - planted.delta[0]) < np.linalg.norm(train.delta[0] - planted.delta[0])
+
+
 def test_unseen_genes_are_predicted_then_summed(plant):
     planted = plant(30)
     train = planted.effects(planted.names[:20], noise=0.5)

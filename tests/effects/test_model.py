@@ -121,13 +121,16 @@ def test_left_out_error_with_sources_weights_and_combinations_equals_refits(plan
 
 def test_a_source_of_noise_takes_no_share_from_a_good_one(plant):
     planted = plant(60)
-    noise = replace(
-        planted.source, rows=np.random.default_rng(0).permutation(60), card=replace(planted.source.card, name="noise")
-    )
     alone = ratio(EffectModel(planted.source), planted, n_train=45)
-    model = EffectModel([noise, planted.source])
-    assert ratio(model, planted, n_train=45) < alone + 0.02
-    assert model.report_["sources"][1]["share"] > 0.8
+    shares = []
+    for seed in range(8):
+        rows = np.random.default_rng(seed).permutation(60)
+        noise = replace(planted.source, rows=rows, card=replace(planted.source.card, name="noise"))
+        model = EffectModel([noise, planted.source])
+        assert ratio(model, planted, n_train=45) < alone + 0.05
+        shares.append(model.report_["sources"][1]["share"])
+    assert min(shares) > 0.7
+    assert np.median(shares) == 1.0
 
 
 def test_two_half_sources_are_joined(plant):
@@ -272,6 +275,15 @@ def test_report_is_plain_json_even_for_the_mean_alone(plant):
 def test_one_source_may_stand_without_a_list(plant):
     source = plant(5).source
     assert EffectModel(source).sources == EffectModel([source]).sources == (source,)
+
+
+def test_clone_keeps_every_setting(plant):
+    model = EffectModel(plant(5).source, kernel="rbf", alphas=[1.0], bandwidths=[2.0], name="mine", seed=3)
+    assert (model.clone()._settings, model.clone().name, model.clone().sources) == (
+        model._settings,
+        "mine",
+        model.sources,
+    )
 
 
 def test_seed_plays_no_part_in_small_problems(plant):

@@ -198,7 +198,7 @@ def test_a_sparse_h5ad_is_read_and_repeats_are_summed(tmp_path):
 )
 def test_a_sparse_h5ad_with_false_indices_is_refused(damage, tmp_path):
     _h5(tmp_path / "x", X={**CSR, **damage})
-    with pytest.raises(EmbeddingError, match=r"damaged or not an \.h5ad"):
+    with pytest.raises(EmbeddingError, match="damaged or not what"):
         read_embedding(tmp_path / "x")
 
 

@@ -28,6 +28,7 @@ CASES = {
     "cut hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "damaged"),
     "cut npy": (b"\x93NUMPY\x01\x00v\x00{'descr'", "damaged"),
     "cut safetensors": ((40).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[4],', "damaged"),
+    "empty dict": (b"\x80\x02}.", "empty dict"),
     "words": (b"these are not columns\n\n", "without columns"),
 }
 

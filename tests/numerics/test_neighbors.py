@@ -17,6 +17,8 @@ def test_neighbours_are_those_of_sklearn(monkeypatch):
 
 
 def test_ties_go_to_the_lower_index():
-    indices, distances = nearest_rows(np.zeros((1, 2)), np.ones((5, 2)), k=5)
-    assert indices.tolist() == [[0, 1, 2, 3, 4]]
+    rows = np.ones((400, 2))
+    rows[::7] = 2.0
+    indices, distances = nearest_rows(np.zeros((1, 2)), rows, k=50)
+    assert indices[0].tolist() == [i for i in range(400) if i % 7][:50]
     assert np.allclose(distances, 2.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._pickle_claims import float_run
 from ._raw import RawTable
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ _MARK = object()
 _STOP = ord(".")
 _RECORD = 9
 _NEWEST = 5
-# Pickle writes lists in batches of 1,000; a longer look would be wasted.
-_BATCH = 1024
 
 
 class _UnknownRecordError(Exception):
@@ -51,6 +50,8 @@ def read_float_lists(path: Path) -> RawTable | None:
             entries = scan.run()
         except (_UnknownRecordError, IndexError, KeyError, UnicodeDecodeError, ValueError, TypeError):
             return None
+    if not entries:
+        return None
     lists: dict[int, int] = {}
     vectors: list[_List] = []
     rows = np.empty(len(entries), dtype=np.int64)
@@ -150,21 +151,16 @@ class _Scan:
 
     def _floats(self) -> None:
         """Push the run of float records that begins one byte back."""
-        start = self._at - 1
-        n_most = min(_BATCH, (len(self._bytes) - start) // _RECORD)
-        block = self._bytes[start : start + n_most * _RECORD].reshape(n_most, _RECORD)
-        other = np.flatnonzero(block[:, 0] != ord("G"))
-        n = int(other[0]) if other.size else n_most
-        doubles = np.ascontiguousarray(block[:n, 1:]).view(">f8")[:, 0]
+        doubles = float_run(self._bytes, self._at - 1)
         with np.errstate(over="ignore"):
             floats = doubles.astype(np.float32)
-        if np.isinf(floats).any():
-            # Infinite, or beyond float32: the general reader says which.
+        if not len(floats) or np.isinf(floats).any():
+            # Cut short, infinite, or beyond float32: the general reader says which.
             raise _UnknownRecordError
         if not self.rounded and not (floats == doubles).all():
             self.rounded = not np.array_equal(floats, doubles, equal_nan=True)
         self._stack.append(floats)
-        self._at = start + max(n, 1) * _RECORD
+        self._at += _RECORD * len(floats) - 1
 
     def _since_mark(self) -> list[Any]:
         at = len(self._stack) - 1

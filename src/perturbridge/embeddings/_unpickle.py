@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import pickle
 from collections import OrderedDict
 from types import MappingProxyType
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perturbridge.errors import EmbeddingError
+
+from ._pickle_claims import check_pickle_claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +46,8 @@ def safe_unpickle(data: bytes | IO[bytes], *, where: str) -> object:
     EmbeddingError
         If the pickle names anything else (it is refused before it is imported), or is cut short.
     """
-    handle = io.BytesIO(data) if isinstance(data, bytes) else data
     try:
+        handle = _checked(data, where=where)
         return _SafeUnpickler(handle, where=where).load()
     except EmbeddingError:
         raise
@@ -55,6 +58,19 @@ def safe_unpickle(data: bytes | IO[bytes], *, where: str) -> object:
     except Exception as error:
         problem = f"{where} is not a whole pickle of plain values: {type(error).__name__}, {error}."
         raise EmbeddingError(problem, cure="Download or write it again.") from error
+
+
+def _checked(data: bytes | IO[bytes], *, where: str) -> IO[bytes]:
+    """Return the pickle as a file, after a walk over its records; a file on disk is mapped for the walk and not loaded."""
+    if isinstance(data, io.BufferedReader):
+        start = data.tell()
+        with mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            check_pickle_claims(mapped, start=start, where=where)
+        data.seek(start)
+        return data
+    held = data if isinstance(data, bytes) else data.read()
+    check_pickle_claims(held, start=0, where=where)
+    return io.BytesIO(held)
 
 
 class _SafeUnpickler(pickle.Unpickler):

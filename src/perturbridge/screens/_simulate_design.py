@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,19 +110,16 @@ def draw_cast(embedding: GeneEmbedding, settings: Settings, rng: np.random.Gener
     taken = set(embedding.genes)
     fill = (name for name in (f"READOUT{i:05d}" for i in range(settings.n_genes + len(taken))) if name not in taken)
     measured += [next(fill) for _ in range(settings.n_genes - len(measured))]
-    every_pair = list(combinations(targets, 2)) if settings.n_pairs else []
-    pairs = [every_pair[i] for i in rng.permutation(len(every_pair))[: settings.n_pairs]]
+    first, second = np.triu_indices(len(targets), 1)
+    drawn = rng.permutation(len(first))[: settings.n_pairs]
+    pairs = [(targets[first[i]], targets[second[i]]) for i in drawn]
     perturbations = tuple(sorted(PerturbationName.of(genes) for genes in [*((t,) for t in targets), *pairs]))
-    column = {gene: j for j, gene in enumerate(targets)}
-    members = np.zeros((len(perturbations), len(targets)))
-    for i, name in enumerate(perturbations):
-        members[i, [column[gene] for gene in name.genes]] = 1.0
     vectors = embedding.vectors[embedding.locate(targets).rows].astype(np.float64)
     return Cast(
         genes=tuple(sorted(measured)),
         targets=tuple(targets),
         perturbations=perturbations,
-        members=members,
+        members=np.array([[float(target in name.genes) for target in targets] for name in perturbations]),
         features=l2_normalize(vectors - vectors.mean(axis=0)),
     )
 

@@ -1,0 +1,75 @@
+"""The choice of a penalty and the shrinkage to the mean, each against its definition."""
+
+import numpy as np
+import pytest
+
+from perturbridge.effects._search import choose_alpha, shrink_to_mean, unit_of
+from perturbridge.numerics import LooRidge
+
+
+def planted(*, noise, seed=0, n=40):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, 5))
+    return features, features @ rng.normal(size=(5, 12)) + noise * rng.normal(size=(n, 12))
+
+
+@pytest.mark.parametrize("start", [1e-4, 0.3, 1e3])
+def test_walk_reaches_the_lowest_error_from_anywhere(start):
+    ridge = LooRidge.from_features(*planted(noise=3.0))
+    grid = np.logspace(-4, 3, 57)
+    errors = [ridge.loo_error(a * unit_of(ridge)) for a in grid]
+    assert choose_alpha(ridge, grid, start=start) == grid[int(np.argmin(errors))]
+    assert 0 < int(np.argmin(errors)) < 56
+
+
+def test_mean_alone_is_chosen_where_every_penalty_is_worse():
+    features, targets = planted(noise=1.0)
+    ridge = LooRidge.from_features(features, np.random.default_rng(1).permutation(targets))
+    assert choose_alpha(ridge, [1e-4, 1e-3], start=1e-3) == np.inf
+    assert choose_alpha(LooRidge.from_features(features, targets), [1e-4, 1e-3], start=1e-3) == 1e-3
+
+
+def test_unit_is_one_for_features_without_spread():
+    assert unit_of(LooRidge.from_features(np.ones((6, 2)), np.arange(12.0).reshape(6, 2))) == 1.0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("noise", [0.5, 5.0])
+def test_shrinkage_follows_its_formula(weighted, noise):
+    features, targets = planted(noise=noise)
+    weights = np.random.default_rng(2).uniform(0.2, 2, 40) if weighted else np.ones(40)
+    weights /= weights.mean()
+    ridge = LooRidge.from_features(features, targets, weights=weights)
+    alpha = 0.3 * unit_of(ridge)
+    without, left = ridge.loo_residuals(np.inf), ridge.loo_residuals(alpha)
+    agreement = weights * (without * (without - left)).sum(1)
+    error = agreement.std(ddof=1) * np.sqrt(40)
+    factor = max(0.0, 1 - error**2 / agreement.sum() ** 2)
+    found = shrink_to_mean(ridge, alpha)
+    assert found.factor == pytest.approx(factor, rel=1e-10)
+    shrunken = without - factor * (without - left)
+    assert found.loo_r2 == pytest.approx(1 - (weights @ shrunken**2).sum() / (weights @ without**2).sum(), rel=1e-9)
+    assert 0 < factor < 1
+
+
+def test_shrinkage_drops_what_left_out_rows_contradict():
+    features, targets = planted(noise=0.1)
+    ridge = LooRidge.from_features(features, np.random.default_rng(4).permutation(targets))
+    assert shrink_to_mean(ridge, 1e-3).factor == 0.0
+    assert shrink_to_mean(ridge, np.inf).factor == 0.0
+
+
+def test_shrinkage_removes_most_of_the_loss_of_choosing_on_noise():
+    """Over many unrelated data sets the choice of α promises too much; shrinking takes back most of the damage."""
+    plain, shrunken = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        features, targets, new = rng.normal(size=(25, 6)), rng.normal(size=(25, 4)), rng.normal(size=(200, 6))
+        ridge = LooRidge.from_features(features, targets)
+        alpha = choose_alpha(ridge, np.logspace(-4, 3, 57), start=1.0) * unit_of(ridge)
+        coefficients, intercept = ridge.solve(alpha)
+        step = new @ coefficients + intercept - ridge.mean
+        # The truth is 0 everywhere; the mean is the best prediction and any step from it is loss.
+        plain.append((step**2).sum(1).mean())
+        shrunken.append(((shrink_to_mean(ridge, alpha).factor * step) ** 2).sum(1).mean())
+    assert np.mean(shrunken) < 0.35 * np.mean(plain)
