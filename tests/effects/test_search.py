@@ -34,7 +34,7 @@ def test_unit_is_one_for_features_without_spread():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("noise", [0.5, 5.0])
+@pytest.mark.parametrize("noise", [0.5, 5.0, 8.0])
 def test_shrinkage_follows_its_formula(weighted, noise):
     features, targets = planted(noise=noise)
     weights = np.random.default_rng(2).uniform(0.2, 2, 40) if weighted else np.ones(40)
@@ -44,7 +44,8 @@ def test_shrinkage_follows_its_formula(weighted, noise):
     without, left = ridge.loo_residuals(np.inf), ridge.loo_residuals(alpha)
     agreement = weights * (without * (without - left)).sum(1)
     error = agreement.std(ddof=1) * np.sqrt(40)
-    factor = max(0.0, 1 - error**2 / agreement.sum() ** 2)
+    slope = agreement.sum() / (weights @ (without - left) ** 2).sum()
+    factor = min(1, slope) * max(0.0, 1 - error**2 / agreement.sum() ** 2)
     found = shrink_to_mean(ridge, alpha)
     assert found.factor == pytest.approx(factor, rel=1e-10)
     shrunken = without - factor * (without - left)
@@ -54,9 +55,15 @@ def test_shrinkage_follows_its_formula(weighted, noise):
 
 def test_shrinkage_drops_what_left_out_rows_contradict():
     features, targets = planted(noise=0.1)
-    ridge = LooRidge.from_features(features, np.random.default_rng(4).permutation(targets))
-    assert shrink_to_mean(ridge, 1e-3).factor == 0.0
-    assert shrink_to_mean(ridge, np.inf).factor == 0.0
+    factors = []
+    for seed in range(10):
+        ridge = LooRidge.from_features(features, np.random.default_rng(seed).permutation(targets))
+        found = shrink_to_mean(ridge, unit_of(ridge))
+        assert found.loo_r2 > -0.01
+        factors.append(found.factor)
+        assert shrink_to_mean(ridge, np.inf).factor == 0.0
+    assert np.median(factors) < 0.1
+    assert shrink_to_mean(LooRidge.from_features(features, targets), 0.1).factor > 0.99
 
 
 def test_shrinkage_removes_most_of_the_loss_of_choosing_on_noise():
@@ -72,4 +79,4 @@ def test_shrinkage_removes_most_of_the_loss_of_choosing_on_noise():
         # The truth is 0 everywhere; the mean is the best prediction and any step from it is loss.
         plain.append((step**2).sum(1).mean())
         shrunken.append(((shrink_to_mean(ridge, alpha).factor * step) ** 2).sum(1).mean())
-    assert np.mean(shrunken) < 0.35 * np.mean(plain)
+    assert np.mean(shrunken) < 0.5 * np.mean(plain)

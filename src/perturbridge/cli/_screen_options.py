@@ -26,7 +26,12 @@ def _declared(
     ] = None,
     perturbation: Annotated[str | None, typer.Option(help="Column with the perturbation labels.")] = None,
     control: Annotated[list[str] | None, typer.Option(help="Label of control cells; may be given again.")] = None,
-    context: Annotated[str | None, typer.Option(help="Column with the technical grouping (batch, gem group); several joined by commas; none for one context.")] = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the technical grouping (batch, gem group); several joined by commas; none for one context."
+        ),
+    ] = None,
     sample: Annotated[str | None, typer.Option(help="Column with the biological unit (donor, replicate).")] = None,
     state: Annotated[str | None, typer.Option(help="Column with biology to keep (cell type).")] = None,
     genes: Annotated[str | None, typer.Option("--genes", help="Column of var with the gene names.")] = None,

@@ -165,12 +165,12 @@ class Shrinkage:
 
 
 def shrink_to_mean(ridge: LooRidge, alpha: float) -> Shrinkage:
-    """Return s = max(0, 1 − SE(a)² / a²), with a = Σ_p w_p e⁰_p · d_p the agreement of what was left out with what was predicted for it.
+    """Return s = min(1, a / b) · max(0, 1 − SE(a)² / a²), with a = Σ_p w_p e⁰_p · d_p and b = Σ_p w_p ‖d_p‖².
 
-    e⁰ are the left-out residuals of the mean alone, e those of the model, d = e⁰ − e its left-out deviation from the mean. The choice of
-    α and kernel was made on the same rows, so its promise is a little too good; where the agreement is no larger than its standard
-    error the deviation is noise and is dropped. This is the positive-part shrinkage of one estimated coefficient; at t standard errors
-    it costs a share 1/t² of the deviation.
+    e⁰ are the left-out residuals of the mean alone, e those of the model, d = e⁰ − e its left-out deviation from the mean. So a is the
+    agreement of what was left out with what was predicted for it, and a / b the slope of the one on the other. Kernel and α were chosen
+    on the same rows, so their promise is a little too good; where the agreement is no larger than its standard error the deviation is
+    noise and is dropped. This is the positive-part shrinkage of one estimated coefficient; at t standard errors it costs 1/t² of it.
 
     Parameters
     ----------
@@ -190,5 +190,6 @@ def shrink_to_mean(ridge: LooRidge, alpha: float) -> Shrinkage:
     if total <= 0 or scale <= 0:
         return Shrinkage(factor=0.0, loo_r2=0.0)
     variance = len(agreement) * float(agreement.var(ddof=1))
-    factor = max(0.0, 1.0 - variance / total**2)
-    return Shrinkage(factor=factor, loo_r2=float((2 * factor * total - factor**2 * deviation.sum()) / scale))
+    spread = float(deviation.sum())
+    factor = min(1.0, total / spread) * max(0.0, 1.0 - variance / total**2)
+    return Shrinkage(factor=factor, loo_r2=(2 * factor * total - factor**2 * spread) / scale)

@@ -29,6 +29,7 @@ __all__ = ["LooRidge"]
 # Below this a left-out residual is 0/0: the row is fitted exactly whatever its value.
 _SMALLEST_SLACK = 1e-12
 _ALL = slice(None)
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,11 +89,12 @@ class LooRidge:
         """
         root, direction, scaled, mean = _weigh(targets, weights, multiplier)
         matrix = np.asarray(kernel, dtype=np.float64) * root[:, None] * root[None, :]
+        diagonal = float(np.abs(np.diag(matrix)).max(initial=0.0))
         toward = matrix @ direction
         across = np.outer(direction, toward - 0.5 * (direction @ toward) * direction)
         matrix -= across
         matrix -= across.T
-        values, basis = _eigh_without(matrix, direction)
+        values, basis = _eigh_without(matrix, direction, rounding=_EPS * len(matrix) * diagonal)
         length = float(np.linalg.norm(root if multiplier is None else root * multiplier))
         shift = (np.asarray(kernel, dtype=np.float64) @ (root * direction)) / length
         return cls(
@@ -120,14 +122,16 @@ class LooRidge:
         """
         root, direction, scaled, mean = _weigh(targets, weights, multiplier)
         weighted = np.asarray(features, dtype=np.float64) * root[:, None]
+        # What projecting out u leaves of features without spread: the square of one rounding error for each entry.
+        rounding = _EPS**2 * weighted.size * float(np.einsum("ij,ij->", weighted, weighted))
         shift = direction @ weighted
         weighted -= direction[:, None] * shift
         length = float(np.linalg.norm(root if multiplier is None else root * multiplier))
         if weighted.shape[0] <= weighted.shape[1]:
-            values, basis = _eigh_without(weighted @ weighted.T, direction)
+            values, basis = _eigh_without(weighted @ weighted.T, direction, rounding=rounding)
         else:
             values, vectors = np.linalg.eigh(weighted.T @ weighted)
-            values = _clamp(values)
+            values = _clamp(values, rounding)
             # A direction without length has no left vector; its zero column changes nothing.
             basis = (weighted @ vectors) * np.divide(1.0, np.sqrt(values), out=np.zeros_like(values), where=values > 0)
         return cls(
@@ -262,14 +266,14 @@ class LooRidge:
         return coefficients, self.mean - shift @ coefficients
 
 
-def _clamp(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _clamp(values: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
     """Set eigenvalues that are zero but for rounding to 0; none is dropped, so α > 0 still acts on their components."""
-    floor = values.max(initial=0.0) * np.finfo(np.float64).eps * len(values)
+    floor = max(values.max(initial=0.0) * _EPS * len(values), rounding)
     return np.where(values > floor, values, 0.0)
 
 
 def _eigh_without(
-    matrix: NDArray[np.float64], direction: NDArray[np.float64]
+    matrix: NDArray[np.float64], direction: NDArray[np.float64], *, rounding: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return eigenvalues and eigenvectors of a positive semi-definite matrix with A u = 0, all but u itself.
 
@@ -278,7 +282,7 @@ def _eigh_without(
     """
     lift = 2.0 * float(np.linalg.norm(matrix)) or 1.0
     values, basis = np.linalg.eigh(matrix + lift * np.outer(direction, direction))
-    return _clamp(values[:-1]), basis[:, :-1]
+    return _clamp(values[:-1], rounding), basis[:, :-1]
 
 
 def _weigh(

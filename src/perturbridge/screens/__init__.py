@@ -1,25 +1,25 @@
 """Read a screen, name its perturbations, sum it up.
 
 Takes: an h5ad file, a folder of three text files, or an AnnData object.
-Gives: a Screen whose rows are checked as they are read.
-Depends on: values; h5py, scipy, pandas, anndata.
+Gives: a Screen whose rows are checked as they are read; effects, splits, files of all of them, simulated screens.
+Depends on: values; h5py, scipy, pandas, anndata, numba.
 """
 
 from __future__ import annotations
 
 from . import simulate
 from ._describe import describe_screen
-from ._labels import LabelRule, parse_label
-from ._on_target import TargetChange, target_changes
-from ._presets import PRESETS, Preset
-from ._profiles_read import read_effects, read_prediction
-from ._profiles_write import write_effects, write_prediction
-from ._pseudobulk import pseudobulk
 from ._read import open_source, read_screen
-from ._screen_write import write_screen
-from ._source_array import ArraySource
-from ._splits import make_split
-from ._splits_io import read_split, write_split
+from .files._source_array import ArraySource
+from .meaning._labels import LabelRule, parse_label
+from .meaning._presets import PRESETS, Preset
+from .saving._profiles_read import read_effects, read_prediction
+from .saving._profiles_write import write_effects, write_prediction
+from .saving._screen_write import write_screen
+from .splitting._splits import make_split
+from .splitting._splits_io import read_split, write_split
+from .summing._on_target import TargetChange, target_changes
+from .summing._pseudobulk import pseudobulk
 
 __all__ = [
     "PRESETS",

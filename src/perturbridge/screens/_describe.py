@@ -10,7 +10,7 @@ import numpy as np
 
 from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE, Finding
 
-from ._source_csc import CscSource
+from .files._source_csc import CscSource
 
 if TYPE_CHECKING:
     from perturbridge.values import Labels, Screen

@@ -9,24 +9,24 @@ from perturbridge._checks import one_of
 from perturbridge.errors import DataError
 from perturbridge.values import Finding, Screen
 
-from ._agreement import matrices_agree
-from ._bridge import open_bridge
-from ._detect import choose_labels
-from ._genes import read_genes
-from ._groups import choose_groups
-from ._h5ad import open_h5ad
-from ._in_memory import open_in_memory
-from ._known_faults import known_faults
-from ._place import ChosenPlace, choose_place
-from ._presets import preset_named
-from ._source_csc import CscSource
+from .files._bridge import open_bridge
+from .files._h5ad import open_h5ad
+from .files._in_memory import open_in_memory
+from .files._source_csc import CscSource
+from .meaning._agreement import matrices_agree
+from .meaning._detect import choose_labels
+from .meaning._genes import read_genes
+from .meaning._groups import choose_groups
+from .meaning._known_faults import known_faults
+from .meaning._place import ChosenPlace, choose_place
+from .meaning._presets import preset_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perturbridge.values import CountSource
 
-    from ._container import Container
+    from .files._container import Container
 
 __all__ = ["open_source", "read_screen"]
 

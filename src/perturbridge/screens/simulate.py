@@ -18,16 +18,16 @@ from scipy import sparse
 from perturbridge._rng import spawn
 from perturbridge.values import CONTROL_CODE, Effects, GeneEmbedding, Labels, Normalization, Screen
 
-from ._simulate_counts import draw_counts, expected_delta
-from ._simulate_design import draw_cast, draw_truth, plan_cells, random_embedding
-from ._simulate_large import write_large
-from ._simulate_truth import Settings, Truth
-from ._source_array import ArraySource
+from .files._source_array import ArraySource
+from .simulating._counts import draw_counts, expected_delta
+from .simulating._design import draw_cast, draw_truth, plan_cells, random_embedding
+from .simulating._large import write_large
+from .simulating._truth import Settings, Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._simulate_design import Cast, CellPlan
+    from .simulating._design import Cast, CellPlan
 
 __all__ = ["Settings", "SimulatedScreen", "Truth", "screen", "write_large"]
 

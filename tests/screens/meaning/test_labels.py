@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from perturbridge.screens import LabelRule, parse_label
-from perturbridge.screens._labels import is_control_label, is_unassigned_label, rule_for
+from perturbridge.screens.meaning._labels import is_control_label, is_unassigned_label, rule_for
 from perturbridge.values import CONTROL, PerturbationName
 
 KNOWN = LabelRule(genes=frozenset({"CBL", "CNN1", "SEC61A1", "HLA-A", "NKX2-1", "KRAS"}))

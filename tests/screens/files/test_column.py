@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perturbridge.errors import DataError
-from perturbridge.screens._column import column_of_categories, column_of_values, cross
+from perturbridge.screens.files._column import column_of_categories, column_of_values, cross
 
 texts = st.lists(st.sampled_from(["a", "b", "c", "", "nan"]), min_size=1, max_size=12)
 

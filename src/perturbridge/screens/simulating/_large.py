@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from perturbridge._rng import spawn
+from perturbridge.screens.saving._h5ad_write import write_csr
 from perturbridge.values import RowChunk
-
-from ._h5ad_write import write_csr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,9 @@ from ._presets import FLAG_NAMES, PERTURBATION_NAMES, Preset, find_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._column import Column
-    from ._container import Container
+    from perturbridge.screens.files._column import Column
+    from perturbridge.screens.files._container import Container
+
     from ._genes import GeneTable
 
 __all__ = ["ChosenLabels", "choose_labels", "named_column"]

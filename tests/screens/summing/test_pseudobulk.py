@@ -15,10 +15,10 @@ from tests.screens._planted import Planted, planted
 
 from perturbridge.errors import DataError
 from perturbridge.screens import pseudobulk
-from perturbridge.screens._accumulate import accumulate
-from perturbridge.screens._finish import finish
-from perturbridge.screens._fixed_point import merge
-from perturbridge.screens._grouping import group_cells
+from perturbridge.screens.summing._accumulate import accumulate
+from perturbridge.screens.summing._finish import finish
+from perturbridge.screens.summing._fixed_point import merge
+from perturbridge.screens.summing._grouping import group_cells
 
 if TYPE_CHECKING:
     from perturbridge.values import Effects

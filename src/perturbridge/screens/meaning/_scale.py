@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from perturbridge.errors import DataError
-
-from ._source_csc import CscSource
+from perturbridge.screens.files._source_csc import CscSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from perturbridge.errors import DataError
 from perturbridge.screens import read_screen
-from perturbridge.screens._genes import is_ensembl, without_version
+from perturbridge.screens.meaning._genes import is_ensembl, without_version
 
 IDS = [f"ENSG{i:011d}" for i in range(12)]
 SYMBOLS = ["A", "B", *(f"S{i}" for i in range(10))]

@@ -11,9 +11,9 @@ from tests.screens._planted import planted
 
 from perturbridge.errors import DataError
 from perturbridge.screens import ArraySource, pseudobulk
-from perturbridge.screens._accumulate import accumulate
-from perturbridge.screens._fixed_point import SQUARE_SCALE, SUM_SCALE, Tally, largest_value, merge
-from perturbridge.screens._grouping import group_cells
+from perturbridge.screens.summing._accumulate import accumulate
+from perturbridge.screens.summing._fixed_point import SQUARE_SCALE, SUM_SCALE, Tally, largest_value, merge
+from perturbridge.screens.summing._grouping import group_cells
 from perturbridge.values import Normalization, Screen, as_names
 
 

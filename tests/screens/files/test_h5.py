@@ -9,7 +9,7 @@ import pytest
 
 from perturbridge.errors import DataError
 from perturbridge.screens import read_screen
-from perturbridge.screens._h5 import data_set, open_file, read_all
+from perturbridge.screens.files._h5 import data_set, open_file, read_all
 
 
 def test_missing_foreign_empty_and_cut_files(tmp_path, make_adata, write_h5ad):

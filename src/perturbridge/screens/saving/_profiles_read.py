@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from perturbridge.errors import DataError
+from perturbridge.screens.files._h5 import child, data_set, open_file, read_all, read_texts
+from perturbridge.screens.files._h5_frame import frame_index, frame_length
 from perturbridge.values import ContextTable, Effects, Finding, Prediction, as_names
 
-from ._h5 import child, data_set, open_file, read_all, read_texts
-from ._h5_frame import frame_index, frame_length
 from ._profiles_write import EFFECTS_FORMAT, PREDICTION_FORMAT, VERSION
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from perturbridge.errors import DataError
+from perturbridge.screens.meaning._genes import is_ensembl
 from perturbridge.values import Finding
 
 from ._column import Column, column_of_values
-from ._genes import is_ensembl
 from ._market import market_header, read_market
 from ._source_array import ArraySource
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from perturbridge.errors import DataError
-from perturbridge.screens import _source_csc, pseudobulk, read_screen
-from perturbridge.screens._source_csc import CscSource
+from perturbridge.screens import pseudobulk, read_screen
+from perturbridge.screens.files import _source_csc
+from perturbridge.screens.files._source_csc import CscSource
 
 SHAPE = (40, 13)
 

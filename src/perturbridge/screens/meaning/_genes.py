@@ -13,7 +13,7 @@ from perturbridge.values import Finding
 from ._presets import find_columns
 
 if TYPE_CHECKING:
-    from ._container import Container
+    from perturbridge.screens.files._container import Container
 
 __all__ = ["GeneTable", "is_ensembl", "read_genes", "without_version"]
 

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge.errors import DataError
+from perturbridge.screens.files._source_csc import CscSource
 from perturbridge.values import Finding
-
-from ._source_csc import CscSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from perturbridge.screens.files._container import Container
     from perturbridge.values import CountSource, RowChunk
-
-    from ._container import Container
 
 __all__ = ["matrices_agree"]
 

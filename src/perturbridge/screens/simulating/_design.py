@@ -12,12 +12,12 @@ from perturbridge.errors import EmbeddingError
 from perturbridge.numerics import l2_normalize
 from perturbridge.values import CONTROL, CONTROL_CODE, EmbeddingCard, GeneEmbedding, PerturbationName
 
-from ._simulate_truth import Truth
+from ._truth import Truth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._simulate_truth import Settings
+    from ._truth import Settings
 
 __all__ = ["Cast", "CellPlan", "draw_cast", "draw_truth", "fill_plan", "plan_cells", "random_embedding"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._column import Column
+    from perturbridge.screens.files._column import Column
 
 __all__ = ["Reading", "no_control", "read_labels"]
 

@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 
 from perturbridge.screens import ArraySource
-from perturbridge.screens._scale import judge
-from perturbridge.screens._source_csc import CscSource
+from perturbridge.screens.files._source_csc import CscSource
+from perturbridge.screens.meaning._scale import judge
 
 
 def counts(n_cells=120, n_genes=200, mean=1.0, seed=0):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge.errors import DataError
+from perturbridge.screens.files._column import Column, cross
 from perturbridge.values import CONTROL_CODE, Labels
 
-from ._column import Column, cross
 from ._detect import named_column
 from ._presets import CONTEXT_NAMES, SAMPLE_NAMES, STATE_NAMES, Preset, find_columns
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._container import Container
+    from perturbridge.screens.files._container import Container
 
 __all__ = ["Groups", "choose_groups"]
 

@@ -12,7 +12,7 @@ from ._presets import find_columns
 from ._scale import Judgment, judge
 
 if TYPE_CHECKING:
-    from ._container import Container
+    from perturbridge.screens.files._container import Container
 
 __all__ = ["ChosenPlace", "choose_place"]
 

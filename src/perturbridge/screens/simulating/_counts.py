@@ -8,12 +8,12 @@ import numpy as np
 
 from perturbridge.values import CONTROL_CODE
 
-from ._simulate_design import CellPlan, fill_plan
+from ._design import CellPlan, fill_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._simulate_truth import Truth
+    from ._truth import Truth
 
 __all__ = ["draw_counts", "expected_delta"]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from perturbridge.errors import DataError
-from perturbridge.screens._h5ad import open_h5ad
+from perturbridge.screens.files._h5ad import open_h5ad
 
 COUNTS = np.random.default_rng(1).poisson(1.0, size=(6, 4)).astype(np.float32)
 CELLS = [f"cell{i}" for i in range(6)]

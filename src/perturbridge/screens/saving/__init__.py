@@ -1,0 +1,1 @@
+"""Screens, effects and predictions as files."""

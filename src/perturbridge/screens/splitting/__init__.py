@@ -1,0 +1,1 @@
+"""Which perturbations train and which test."""

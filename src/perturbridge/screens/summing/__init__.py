@@ -1,0 +1,1 @@
+"""One pass over the cells: fixed-point sums, and the effects that follow from them."""
