@@ -59,11 +59,11 @@ def test_shrinkage_drops_what_left_out_rows_contradict():
     for seed in range(10):
         ridge = LooRidge.from_features(features, np.random.default_rng(seed).permutation(targets))
         found = shrink_to_mean(ridge, unit_of(ridge))
-        assert found.loo_r2 > -0.01
+        assert found.loo_r2 >= 0
         factors.append(found.factor)
         assert shrink_to_mean(ridge, np.inf).factor == 0.0
     assert np.median(factors) < 0.1
-    assert shrink_to_mean(LooRidge.from_features(features, targets), 0.1).factor > 0.99
+    assert shrink_to_mean(LooRidge.from_features(features, targets), 0.1).factor > 0.95
 
 
 def test_shrinkage_removes_most_of_the_loss_of_choosing_on_noise():

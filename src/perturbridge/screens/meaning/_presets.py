@@ -34,10 +34,12 @@ class Preset:
         What the user types.
     about
         Which files it is for.
-    perturbation, context, sample, state
-        Columns, the first that exists is taken.
+    perturbation
+        Columns of the perturbation labels, the first that exists is taken.
     controls
         Labels that are controls, those that occur are taken; empty: every usual spelling.
+    context, sample, state
+        Columns of the groupings, the first that exists is taken.
     """
 
     name: str
