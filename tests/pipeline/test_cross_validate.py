@@ -101,3 +101,14 @@ def test_faults_are_named(effects, embedding):
     other = make_split(Effects.from_delta(np.eye(4), perturbations=["X1", "X2", "X3", "X4"]), folds=2)
     with pytest.raises(DataError, match=r"are not among the 40 measured"):
         cross_validate(EffectModel([embedding]), effects, split=other)
+
+
+def test_the_shuffled_embedding_is_a_control_and_no_competitor(effects, embedding):
+    validation = cross_validate(EffectModel([embedding]), effects, folds=3)
+    assert set(validation.baselines) == set(default_baselines([embedding])) - {"shuffled_embedding"}
+    assert "shuffled_embedding" not in set(validation.comparison()["best_baseline"])
+    knowledge = validation.knowledge().set_index("metric")
+    assert set(knowledge["best_baseline"]) - {""} == {"shuffled_embedding"}
+    assert knowledge.loc["rmse", "difference"] > 0
+    alone = cross_validate(EffectModel([embedding]), effects, folds=3, baselines={"mean": MeanEffect()})
+    assert alone.knowledge() is None

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from perturbridge.effects import EffectModel, Estimator
     from perturbridge.values import Effects, Fold
 
-__all__ = ["CrossValidation", "cross_validate"]
+__all__ = ["SHUFFLED", "CrossValidation", "cross_validate"]
+
+SHUFFLED = "shuffled_embedding"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,14 +56,25 @@ class CrossValidation:
         """Return mean and bootstrap interval for each model and metric, by stratum where asked."""
         return summarize(self.scores, seed=self.seed, by=by)
 
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Competitors of the model: every other scored model but the shuffled embedding, which is the model itself without its knowledge."""
+        others = dict.fromkeys(str(name) for name in self.scores.model.tolist())
+        return tuple(name for name in others if name not in (self.model, SHUFFLED))
+
     def comparison(self) -> pd.DataFrame:
         """Return the paired difference from the best baseline for each metric, with interval and p-value."""
-        return compare(self.scores, model=self.model, seed=self.seed)
+        return compare(self.scores, model=self.model, baselines=self.baselines, seed=self.seed)
+
+    def knowledge(self) -> pd.DataFrame | None:
+        """Return the paired difference from the same model on shuffled embeddings: what the embeddings contribute; None if not scored."""
+        if SHUFFLED not in self.scores.model:
+            return None
+        return compare(self.scores, model=self.model, baselines=[SHUFFLED], seed=self.seed)
 
     def headline(self) -> pd.DataFrame:
         """Return the four headline metrics for each model, with its skill: 0 is the best baseline, 1 what the data allow."""
-        baselines = [str(name) for name in dict.fromkeys(self.scores.model.tolist()) if name != self.model]
-        return headline(self.scores, baselines=baselines, seed=self.seed)
+        return headline(self.scores, baselines=self.baselines, seed=self.seed)
 
 
 def cross_validate(
