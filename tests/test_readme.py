@@ -35,7 +35,7 @@ def test_python_block_runs_as_written(tmp_path):
 
 def commands():
     blocks = re.findall(r"```\n(.*?)```", TEXT, flags=re.S)
-    typed = re.findall(r"^(?:\$ )?perturbridge (.*?)(?:\s+#.*)?$", "\n".join(blocks), flags=re.M)
+    typed = re.findall(r"^(?:\$ )?perturbridge ([a-z].*?)(?:\s+#.*)?$", "\n".join(blocks), flags=re.M)
     return sorted({*typed, *re.findall(r"`perturbridge ([^`]+)`", TEXT)})
 
 
