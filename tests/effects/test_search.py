@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perturbridge.effects._search import choose_alpha, shrink_to_mean, unit_of
+from perturbridge.effects._search import _best, choose_alpha, shrink_to_mean, unit_of
 from perturbridge.numerics import LooRidge
 
 
@@ -20,6 +20,16 @@ def test_walk_reaches_the_lowest_error_from_anywhere(start):
     errors = [ridge.loo_error(a * unit_of(ridge)) for a in grid]
     assert choose_alpha(ridge, grid, start=start) == grid[int(np.argmin(errors))]
     assert 0 < int(np.argmin(errors)) < 56
+
+
+@pytest.mark.parametrize("noise", [0.01, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_coarse_look_then_descent_finds_the_lowest_of_all(noise, seed):
+    ridge = LooRidge.from_features(*planted(noise=noise, seed=seed))
+    grid = np.logspace(-4, 3, 57)
+    errors = [ridge.loo_error(a * unit_of(ridge)) for a in grid]
+    error, alpha = _best(ridge, grid)
+    assert (error, alpha) == (min(errors), grid[int(np.argmin(errors))])
 
 
 def test_mean_alone_is_chosen_where_every_penalty_is_worse():

@@ -88,8 +88,7 @@ def _choose(
     if small.design.has_combinations:
         # A gene's own effect, shared by every perturbation of that gene: what embeddings do not know but other rows do.
         candidates.append([np.eye(len(small.design.genes))])
-    # Every second α is enough to tell kernels apart; the walk on all rows uses all of them.
-    return choose_kernel(small, candidates, settings.alphas[::2])
+    return choose_kernel(small, candidates, settings.alphas)
 
 
 def _smaller(problem: Problem, rng: np.random.Generator) -> Problem:

@@ -38,7 +38,7 @@ class EffectModel:
     Combinations are additive in genes, kernel and intercept alike, so a pair is not shrunk towards a single. With combinations among the
     training rows every gene has, besides its embedding part, an effect of its own with a share chosen by leave-one-out; so a gene seen in
     one row informs every other row with that gene. Without, a combination is the sum of measured single effects where there are any and
-    predicted ones where there are none.
+    predicted ones where there are none. A single perturbation is always predicted, never looked up, training row or not.
 
     Parameters
     ----------
@@ -62,6 +62,17 @@ class EffectModel:
         If there is no source, two share a name, or a penalty or bandwidth is not positive.
     DataError
         If `kernel` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from perturbridge.values import EmbeddingCard, Effects, GeneEmbedding
+    >>> names, vectors = tuple("ABCDEFGH"), np.random.default_rng(0).normal(size=(8, 2))
+    >>> source = GeneEmbedding(vectors=vectors, genes=names, rows=np.arange(8), card=EmbeddingCard(name="toy"))
+    >>> effects = Effects.from_delta(vectors[:6] @ [[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]], perturbations=names[:6])
+    >>> model = EffectModel(source).fit(effects)
+    >>> model.predict(["G", "A+G", "unheard-of"]).status
+    ('predicted', 'predicted', 'no_embedding')
     """
 
     def __init__(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from perturbridge._files import atomic_file
 from perturbridge.errors import FitError, PerturbridgeError
 
 from ._fitted import Fitted
@@ -62,21 +61,9 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "report": state.report,
         "sources": sources,
     }
-    _write(path / _ARRAYS, payload)
-    _write(path / _TEXT, json.dumps(about, allow_nan=False).encode())
-
-
-def _write(path: Path, payload: bytes) -> None:
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).replace(path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    for file, content in ((_ARRAYS, payload), (_TEXT, json.dumps(about, allow_nan=False).encode())):
+        with atomic_file(path / file) as temporary:
+            temporary.write_bytes(content)
 
 
 def read_model(folder: str | Path) -> tuple[Fitted, Settings, str]:
