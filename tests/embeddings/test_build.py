@@ -54,7 +54,7 @@ def test_sets_agree_with_scikit_learn(pairs, tmp_path):
 
 
 def test_genes_of_one_topic_lie_together():
-    """Three planted topics with words of their own: the nearest neighbours of a gene share its topic."""
+    """Three planted topics with words of their own: the nearest neighbors of a gene share its topic."""
     rng = np.random.default_rng(1)
     rows = []
     for i in range(90):
@@ -99,6 +99,16 @@ def test_roots_of_the_ontology_say_nothing(pairs):
     embedding = build_from_terms(more, n_dims=6, aliases=None)
     assert "LONELY" not in embedding.genes
     np.testing.assert_array_equal(embedding.vectors, build_from_terms(pairs, n_dims=6, aliases=None).vectors)
+
+
+def test_a_gene_outside_every_dimension_has_no_vector(pairs):
+    """Its words and terms are shared with nobody, so its projection is rounding error and its direction noise."""
+    more = pd.concat([pairs, pd.DataFrame({"gene": ["ALONE"], "term": ["xyzzy plugh"]})])
+    embedding = build_from_terms(more, n_dims=6, aliases=None)
+    assert "ALONE" not in embedding.genes
+    (found,) = [f for f in embedding.findings if f.code == "unseen_genes"]
+    assert (found.level, found.count, found.example) == ("warning", 1, "ALONE")
+    assert np.linalg.norm(embedding.vectors, axis=1).min() > 1e-3
 
 
 def test_entrez_ids_become_current_symbols(pairs):

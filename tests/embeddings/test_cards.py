@@ -92,7 +92,7 @@ def test_the_list_of_sources_is_the_tables():
 
 
 @each
-def test_a_licence_that_asks_for_credit_gets_it(path):
+def test_a_license_that_asks_for_credit_gets_it(path):
     card = _card(path)
     if card["license"] == "CC-BY-4.0":
         assert "Creative Commons Attribution 4.0" in card["attribution"]

@@ -191,6 +191,17 @@ def test_tables_in_memory_pass_the_same_checks(table, same):
         as_embedding({"A": [1.0], "B": [1.0, 2.0]}, name="mine")
 
 
+def test_tables_in_memory_are_copied(table, same):
+    frame = _frame(table)
+    arrays = {gene: vector.copy() for gene, vector in table.items()}
+    embeddings = as_embedding(frame, name="x"), as_embedding(arrays, name="x")
+    frame.iloc[:, :] = 0.0
+    arrays["TP53"][:] = 0
+    for embedding in embeddings:
+        same(embedding)
+        assert embedding.vectors.flags.c_contiguous
+
+
 def test_order_of_names_is_that_of_the_file(dump, table):
     assert read_embedding(dump(table)).genes == GENES
 
@@ -200,3 +211,27 @@ def test_hostile_names_are_names(name, dump, tmp_path):
     embedding = read_embedding(dump({name: [1.0, 2.0], "TP53": [2.0, 1.0]}))
     write_embedding(embedding, tmp_path / "x.safetensors")
     assert read_embedding(tmp_path / "x.safetensors").genes == (name, "TP53")
+
+
+@pytest.mark.parametrize("form", [form for form in MAKERS if "h5ad" not in form])
+def test_a_damaged_file_is_an_error_of_ours_or_a_table(form, table, tmp_path):
+    """Cut, overwritten or shifted at random: whatever the library below raises, the user meets an EmbeddingError."""
+    MAKERS[form](table, tmp_path / "x")
+    data = (tmp_path / "x").read_bytes()
+    rng = np.random.default_rng(sum(form.encode()))
+    for i in range(12):
+        damaged = bytearray(data)
+        at, length = int(rng.integers(len(data))), int(rng.integers(1, 20))
+        if i % 3 == 0:
+            damaged = damaged[: at + 1]
+        else:
+            damaged[at : at + length] = (
+                rng.integers(0, 256, length if i % 3 == 1 else 2 * length).astype(np.uint8).tobytes()
+            )
+        (tmp_path / "y").write_bytes(bytes(damaged))
+        try:
+            embedding = read_embedding(tmp_path / "y", aliases=None)
+        except EmbeddingError as error:
+            assert error.cure  # noqa: PT017
+        else:
+            assert np.isfinite(embedding.vectors).all()

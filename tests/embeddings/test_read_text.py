@@ -84,7 +84,7 @@ def test_several_text_columns_need_a_title(tmp_path):
 
 def test_a_table_without_numbers_is_refused(tmp_path):
     with pytest.raises(EmbeddingError, match="no numbers"):
-        read_embedding(_write(tmp_path, "gene,summary\nTP53,tumour protein\nMYC,factor\n"))
+        read_embedding(_write(tmp_path, "gene,summary\nTP53,tumor protein\nMYC,factor\n"))
 
 
 def test_word2vec_that_claims_too_much_is_refused(tmp_path):

@@ -111,7 +111,7 @@ def _own(path):
         ({"vectors": np.full((6, 5), np.nan, np.float32)}, {}, "NaN"),
         ({"vectors": None}, {}, "vectors"),
         ({}, {"card": {"name": 3}}, "card"),
-        ({}, {"card": {"licence": "x"}}, "'name'"),
+        ({}, {"card": {"license": "x"}}, "'name'"),
         ({}, {"format": "embedding/2"}, "embedding/2"),
         ({}, {"findings": [{"level": "info"}]}, "Finding"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,32 +21,8 @@ __all__ = ["default_aliases", "read_aliases"]
 
 _COLUMNS = ("symbol", "previous", "alias", "ensembl", "entrez")
 # What Excel takes for a date: a month, as a name or its beginning, and a day.
-_MONTHS = MappingProxyType(
-    {
-        name: name[:3].title()
-        for name in [
-            "JAN",
-            "FEB",
-            "MAR",
-            "MARC",
-            "MARCH",
-            "APR",
-            "APRIL",
-            "MAY",
-            "JUN",
-            "JUNE",
-            "JUL",
-            "JULY",
-            "AUG",
-            "SEP",
-            "SEPT",
-            "OCT",
-            "NOV",
-            "DEC",
-        ]
-    }
-)
-_MONTH_DAY = re.compile(r"([A-Z]+)-?0?([1-9]|[12]\d|3[01])")
+_MONTHS = "JAN FEB MARCH MARC MAR APRIL APR MAY JUNE JUN JULY JUL AUG SEPT SEP OCT NOV DEC"
+_DATE_LINE = re.compile(rf"^(({_MONTHS.replace(' ', '|')})-?0?([1-9]|[12]\d|3[01]))$", re.MULTILINE)
 
 
 def read_aliases(path: str | Path | None = None) -> GeneAliases:
@@ -97,14 +74,7 @@ def _parse(data: bytes, *, where: str) -> GeneAliases:
         ensembl=MappingProxyType({key.partition(".")[0]: symbol for key, symbol in ids["ensembl"].items()}),
         entrez=MappingProxyType(ids["entrez"]),
     )
-    return GeneAliases(
-        approved=plain.approved,
-        previous=plain.previous,
-        alias=plain.alias,
-        ensembl=plain.ensembl,
-        entrez=plain.entrez,
-        excel=MappingProxyType(_dates(plain)),
-    )
+    return replace(plain, excel=MappingProxyType(_dates(plain)))
 
 
 def _columns(data: bytes, *, where: str) -> dict[str, list[str]]:
@@ -124,7 +94,8 @@ def _columns(data: bytes, *, where: str) -> dict[str, list[str]]:
     if short is not None:
         problem = f"{where} has {len(body[short])} fields for {len(titles)} columns, or no symbol, in line {short + 2}."
         raise EmbeddingError(problem, cure="Write one symbol and as many fields as titles in every line.")
-    padded = [row + [""] * (len(titles) - len(row)) for row in body]
+    n_fields = len(titles)
+    padded = [row if len(row) == n_fields else row + [""] * (n_fields - len(row)) for row in body]
     taken = dict(zip(titles, map(list, zip(*padded, strict=True)), strict=True)) if padded else {}
     return {column: taken.get(column, [""] * len(padded)) for column in _COLUMNS}
 
@@ -165,21 +136,14 @@ def _dates(plain: GeneAliases) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, set[str]] = {}
     for names in ({*plain.approved, *plain.previous}, set(plain.alias) - set(plain.previous)):
-        dates = [(name, date) for name in names if name[-1:].isdecimal() and (date := _month_day(name))]
         fresh: dict[str, set[str]] = {}
-        for name, (month, day) in dates:
+        for name, month, day in _DATE_LINE.findall("\n".join(names)):
             symbol, _ = plain.current(name)
             meanings = {symbol} if symbol else {*plain.previous.get(name, ()), *plain.alias.get(name, ())}
-            for spelling in _spellings(month, day):
+            for spelling in _spellings(month[:3].title(), day):
                 fresh.setdefault(spelling, set()).update(meanings)
         found = fresh | found
     return {date: tuple(sorted(symbols)) for date, symbols in found.items()}
-
-
-def _month_day(name: str) -> tuple[str, str] | None:
-    match = _MONTH_DAY.fullmatch(name)
-    month = _MONTHS.get(match.group(1)) if match else None
-    return (month, match.group(2)) if match and month else None
 
 
 def _spellings(month: str, day: str) -> tuple[str, ...]:

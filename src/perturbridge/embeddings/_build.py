@@ -64,7 +64,7 @@ def build_from_terms(
     name
         Short name.
     card
-        What you know of the table: source, licence, date; its non-empty fields are kept.
+        What you know of the table: source, license, date; its non-empty fields are kept.
     aliases
         Brings names up to date, so that the old and the new name of a gene are one row; None leaves them.
     allow_signatures

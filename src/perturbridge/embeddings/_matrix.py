@@ -95,7 +95,7 @@ def _check_kind(array: NDArray[Any], name_of_row: Sequence[str], *, where: str) 
 
 def _narrow(array: NDArray[Any], name_of_row: Sequence[str], *, where: str) -> tuple[NDArray[np.float32], bool]:
     with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32)
+        narrow = np.ascontiguousarray(array, dtype=np.float32)
     if array.dtype == np.float32:
         return narrow, False
     lost = np.isinf(narrow) & np.isfinite(array)

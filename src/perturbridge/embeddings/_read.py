@@ -150,7 +150,7 @@ def as_embedding(
 
     known = default_aliases() if aliases == "default" else aliases or GeneAliases()
     if isinstance(data, pd.DataFrame):
-        raw = table_of_frame(data, orientation=orientation, aliases=known, where=repr(name))
+        raw = table_of_frame(data.copy(), orientation=orientation, aliases=known, where=repr(name))
     else:
         raw = table_of_mapping(data, where=repr(name))
     return assemble(raw, where=repr(name), name=name, sha256="", aliases=known)

@@ -114,7 +114,13 @@ def _separator(first: str, second: str, *, path: Path) -> str:
 def _fields(line: str, separator: str) -> list[str]:
     if separator == r"\s+":
         return line.split()
-    rows = list(csv.reader([line], delimiter=separator))
+    if '"' not in line:
+        # The csv module refuses a field of more than 131,072 characters, which a line is under the wrong separator.
+        return [field.strip() for field in line.rstrip("\r\n").split(separator)]
+    try:
+        rows = list(csv.reader([line], delimiter=separator))
+    except csv.Error:
+        return []
     return [field.strip() for field in rows[0]] if rows else []
 
 

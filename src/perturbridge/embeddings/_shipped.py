@@ -20,7 +20,7 @@ __all__ = ["Source", "list_sources", "open_embedding"]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A table that ships: what it is, who made it, under which licence, how large it is.
+    """A table that ships: what it is, who made it, under which license, how large it is.
 
     Parameters
     ----------

@@ -140,10 +140,10 @@ def _reconstruct(kind: object, shape: object, _code: object) -> np.ndarray[Any, 
     return np.ndarray((0,), np.dtype("b"))
 
 
-def _dtype(spec: str, align: object = False, _copy: object = False) -> np.dtype[Any]:  # noqa: FBT002
-    """Return a dtype of its own, never numpy's shared one, since the pickle goes on to change it."""
-    fresh = np.dtype(spec, bool(align), True)  # noqa: FBT003
-    return _known_kind(fresh)
+def _dtype(spec: str, *flags: object) -> np.dtype[Any]:
+    """Return the dtype, of numbers, text or objects alone; `flags` are align and copy."""
+    align, copy = (*flags, False, False)[:2]
+    return _known_kind(np.dtype(spec, bool(align), bool(copy)))
 
 
 def _known_kind(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -89,7 +89,7 @@ def convert_embedding(
         As `read_embedding` and `write_embedding`; nothing is written then.
     """
     origin, final = Path(source), Path(target)
-    embedding = read_embedding(origin, aliases=None)
+    embedding = read_embedding(origin)
     known = {key: value for key, value in asdict(card).items() if value} if card else {}
     found = {"sha256": embedding.card.sha256, "id_space": embedding.card.id_space}
     made_by = known.get("made_by") or embedding.card.made_by or f"converted from {origin.name}"
