@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_the_old_model(model, with_pairs, tmp_path, monkey
     def fail(_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("perturbridge.effects._store.os.fsync", fail)
+    monkeypatch.setattr("perturbridge._files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         with_pairs.save(tmp_path)
     assert np.array_equal(EffectModel.load(tmp_path).predict(ASKED).delta, before)
