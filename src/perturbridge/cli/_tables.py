@@ -48,7 +48,7 @@ def print_run(run: Run) -> None:
 def _print_source(source: Mapping[str, Any], *, n_listed: int = 12) -> None:
     out = console()
     mark = "!" if source["missing"] else "·"
-    out.print(f"{mark} {source['name']}: {source['n_covered']} of {source['n_asked']} perturbed genes have a vector.")
+    out.print(f"{mark} {source['name']}: {source['n_covered']} of {source['n_asked']} genes have a vector.")
     missing = [f"{gene} ({how})" for gene, how in source["missing"].items()]
     if missing:
         rest = f" and {len(missing) - n_listed} more" if len(missing) > n_listed else ""

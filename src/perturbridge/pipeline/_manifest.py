@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["environment", "json_ready", "write_json"]
 
-LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "h5py", "scikit-learn", "numba", "safetensors")
+LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "h5py", "numba", "safetensors")
 
 
 def environment() -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from perturbridge.effects import EffectModel
 from perturbridge.errors import EmbeddingError
 from perturbridge.evaluation import write_scores
-from perturbridge.report import render_report
 from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
 
 from ._config import RunConfig, config_to_toml
@@ -20,7 +19,6 @@ from ._folder import new_folder
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._predict import held_out_prediction
-from ._report_content import report_content
 from ._summary import records
 
 if TYPE_CHECKING:
@@ -107,9 +105,17 @@ def run(
         _write(folder, config, effects, model=model, validation=validation)
         manifest["seconds"] = round(time.perf_counter() - started, 2)
         write_json(folder / "manifest.json", manifest)
-        content = report_content(manifest, effects, validation)
-        (folder / "report.html").write_text(render_report(content), encoding="utf-8")
+        (folder / "report.html").write_text(_report(manifest, effects, validation), encoding="utf-8")
     return Run(folder=Path(out), manifest=manifest, cross_validation=validation, model=model, effects=effects)
+
+
+def _report(manifest: dict[str, Any], effects: Effects, validation: CrossValidation) -> str:
+    # Imported here: figures are the dearest import of all, and only a run draws any.
+    from perturbridge.report import render_report
+
+    from ._report_content import report_content
+
+    return render_report(report_content(manifest, effects, validation))
 
 
 def _covered(embedding: GeneEmbedding, effects: Effects) -> dict[str, Any]:
