@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -118,6 +117,8 @@ _HOMES = MappingProxyType(
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("perturbridge")
     if name not in _HOMES:
         message = f"module 'perturbridge' has no attribute {name!r}"
