@@ -90,3 +90,23 @@ def test_manifest_is_plain_json_and_says_what_was_done(small, tmp_path):
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(DataError, match="holds no model"):
         load_model(tmp_path)
+
+
+def test_a_name_table_of_ones_own_joins_what_ours_does_not(tmp_path, capsys):
+    from perturbridge.cli import main
+
+    simulated = pb.simulate.screen(
+        pb.open_embedding("go_words"), n_perturbations=8, n_genes=20, cells_per_perturbation=10, n_controls=30, seed=6
+    )
+    pb.write_screen(simulated, tmp_path / "s.h5ad")
+    genes = [str(p) for p in simulated.screen.perturbations]
+    (tmp_path / "e.csv").write_text("gene,d1,d2\n" + "".join(f"LAB{i},{i}.5,{-i}.1\n" for i in range(8)))
+    argv = ["run", str(tmp_path / "s.h5ad"), "-e", str(tmp_path / "e.csv"), "--folds", "2", "-o", str(tmp_path / "a")]
+    assert main(argv) == 2
+    (tmp_path / "names.tsv").write_text(
+        "symbol\tprevious\talias\tensembl\n" + "".join(f"{gene}\tLAB{i}\t\t\n" for i, gene in enumerate(genes))
+    )
+    assert main([*argv, "--aliases", str(tmp_path / "names.tsv"), "--json"]) == 0
+    manifest = json.loads(capsys.readouterr().out)
+    assert manifest["embeddings"][0]["renamed"] == {gene: f"LAB{i}" for i, gene in enumerate(genes)}
+    assert load_model(tmp_path / "a").predict(["LAB3"]).status == ("predicted",)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Json, Overwrite, Threads
+from ._options import Aliases, Json, Overwrite, Threads
 
 __all__ = ["embed_app"]
 
@@ -54,9 +54,7 @@ def coverage(
         Path | None, typer.Option("--screen", "-s", help="Check the perturbed genes of this screen.")
     ] = None,
     gene: Annotated[list[str] | None, typer.Option(help="Check this gene; may be given again.")] = None,
-    aliases: Annotated[
-        Path | None, typer.Option(help="Your own alias table (tsv: symbol, previous, alias, ensembl).")
-    ] = None,
+    aliases: Aliases = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the table (.csv).")] = None,
     threads: Threads = None,
     overwrite: Overwrite = False,

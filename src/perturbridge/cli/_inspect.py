@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._options import (
+    Aliases,
     Embedding,
     Json,
     Threads,
@@ -19,6 +20,7 @@ def inspect(
     settings: dict[str, Any],
     screen: ScreenArgument,
     embedding: Embedding = None,
+    aliases: Aliases = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -35,6 +37,7 @@ def inspect(
         {
             "screen": screen,
             **settings,
+            "aliases": aliases,
             **({"embedding": tuple(embedding)} if embedding else {}),
         }
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Drop", "Embedding", "Json", "MinCells", "Overwrite", "Seed", "Threads", "few_cells"]
+__all__ = ["Aliases", "Drop", "Embedding", "Json", "MinCells", "Overwrite", "Seed", "Threads", "few_cells"]
 
 
 def _set_threads(value: int | None) -> int | None:
@@ -25,6 +26,10 @@ Embedding = Annotated[
     typer.Option(
         "--embedding", "-e", help="Embedding file, or a table that ships; may be given again. [default: go_words]"
     ),
+]
+Aliases = Annotated[
+    Path | None,
+    typer.Option(help="Your own table of gene names (tsv: symbol, previous, alias, ensembl). [default: ours]"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 Seed = Annotated[int, typer.Option(min=0, help="Draws folds and shuffles.")]

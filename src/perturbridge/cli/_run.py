@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._options import (
+    Aliases,
     Drop,
     Embedding,
     Json,
@@ -32,6 +33,7 @@ def run(
     screen: Annotated[Path, typer.Argument(help="The screen (.h5ad or a three-file folder), or a run's config.toml.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder to make.")],
     embedding: Embedding = None,
+    aliases: Aliases = None,
     min_cells: MinCells = 2,
     drop_small: Drop = False,
     kernel: Annotated[str, typer.Option(help="auto, linear or rbf.")] = "auto",
@@ -60,6 +62,7 @@ def run(
         "folds": folds,
         "split_file": split_file,
         "seed": seed,
+        "aliases": aliases,
         **({"embedding": tuple(embedding)} if embedding else {}),
     }
     if screen.suffix == ".toml":

@@ -23,6 +23,8 @@ class RunConfig(BaseModel):
         The screen: an `.h5ad` file or a folder with `X.mtx`, `meta.csv` and `genes.tsv`.
     embedding
         Embedding files, or names of tables that ship; each is one source of the model.
+    aliases
+        A table of gene names of your own (tsv: symbol, previous, alias, ensembl), instead of the one that ships.
     preset, perturbation, control, context, sample, state, genes, place, x_is
         How to read the screen; what is left out is detected, and the report says how.
     target_sum
@@ -43,6 +45,7 @@ class RunConfig(BaseModel):
 
     screen: Path
     embedding: tuple[str, ...] = ("go_words",)
+    aliases: Path | None = None
     preset: str | None = None
     perturbation: str | None = None
     control: tuple[str, ...] | None = None
@@ -98,7 +101,7 @@ def read_config(path: str | Path) -> RunConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problem = f"{file} cannot be read as TOML: {error}."
         raise DataError(problem, cure="Pass a TOML file such as the config.toml of a run folder.") from error
-    for key in ("screen", "split_file"):
+    for key in ("screen", "split_file", "aliases"):
         if key in values:
             values[key] = file.parent / str(values[key])
     embedding = values.get("embedding", RunConfig.model_fields["embedding"].default)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from perturbridge.embeddings import (
     convert_embedding,
     coverage,
     list_sources,
-    read_aliases,
     write_embedding,
 )
 from perturbridge.errors import DataError
@@ -116,9 +115,7 @@ def coverage_table(
     if not wanted:
         problem = "No genes to check."
         raise DataError(problem, cure="Pass --screen FILE or --gene NAME.")
-    embedding = load_embedding(source)
-    if aliases is not None:
-        embedding = replace(embedding, aliases=read_aliases(aliases))
+    embedding = load_embedding(source, aliases=aliases)
     if out is not None:
         table: pd.DataFrame = coverage(embedding, wanted)
         write_table(table, out)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perturbridge.embeddings import list_sources, open_embedding, read_embedding
+from perturbridge.embeddings import list_sources, open_embedding, read_aliases, read_embedding
 from perturbridge.errors import EmbeddingError
 from perturbridge.screens import pseudobulk, read_screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from perturbridge.values import Effects, GeneEmbedding, Screen
 
@@ -41,32 +41,40 @@ def load_effects(config: RunConfig, screen: Screen, *, progress: Callable[[int, 
     return pseudobulk(screen, min_cells=config.min_cells, on_few=config.on_few, progress=progress)
 
 
-def load_embedding(source: str) -> GeneEmbedding:
+def load_embedding(source: str, *, aliases: str | Path | None = None) -> GeneEmbedding:
     """Open an embedding file, or a table that ships by its name; a file wins over a name.
+
+    Parameters
+    ----------
+    source
+        Path or name.
+    aliases
+        A table of gene names, instead of the one that ships.
 
     Raises
     ------
     EmbeddingError
         If it is neither.
     """
+    known = read_aliases(aliases)
     if Path(source).exists():
-        return read_embedding(source)
+        return read_embedding(source, aliases=known)
     shipped = [entry.name for entry in list_sources()]
     if source in shipped:
-        return open_embedding(source)
+        return open_embedding(source, aliases=known)
     problem = f"{source!r} is neither a file nor a table that ships."
     raise EmbeddingError(problem, cure=f"Pass the path of an embedding file, or one of: {', '.join(shipped)}.")
 
 
-def load_embeddings(sources: Sequence[str]) -> list[GeneEmbedding]:
-    """Open every source; each must have a name of its own, since tables and models speak of it by name.
+def load_embeddings(config: RunConfig) -> list[GeneEmbedding]:
+    """Open every source of a configuration; each must have a name of its own, since tables and models speak of it by name.
 
     Raises
     ------
     EmbeddingError
         If two sources bear the same name, or one cannot be opened.
     """
-    opened = [load_embedding(source) for source in sources]
+    opened = [load_embedding(source, aliases=config.aliases) for source in config.embedding]
     names = [embedding.name for embedding in opened]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:

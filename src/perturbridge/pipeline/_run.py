@@ -87,7 +87,7 @@ def run(
     with new_folder(out, overwrite=overwrite) as folder:
         screen = load_screen(config)
         effects = load_effects(config, screen, progress=lambda done, total: tell("cells", done, total))
-        embeddings = load_embeddings(config.embedding)
+        embeddings = load_embeddings(config)
         covered = [_covered(embedding, effects) for embedding in embeddings]
         model = EffectModel(embeddings, kernel=config.kernel, seed=config.seed)
         split = read_split(config.split_file) if config.split_file else config.split

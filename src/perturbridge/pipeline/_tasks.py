@@ -32,7 +32,7 @@ def inspect(config: RunConfig) -> dict[str, Any]:
     screen = load_screen(config)
     genes = sorted({gene for name in screen.perturbations for gene in name.genes})
     found = dict(describe_screen(screen))
-    found["embeddings"] = [coverage_report(embedding, genes) for embedding in load_embeddings(config.embedding)]
+    found["embeddings"] = [coverage_report(embedding, genes) for embedding in load_embeddings(config)]
     return found
 
 
