@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import perturbridge as pb
+from perturbridge.values import Fold
 
 RUN_FILES = {
     "config.toml",
@@ -92,12 +93,14 @@ def test_predict_refuses_an_unknown_ending_before_it_starts(finished, tmp_path, 
     assert ".parquet" in ended.err
 
 
-def test_pseudobulk_then_evaluate(finished, made_screen, tmp_path, call):
+def test_pseudobulk_then_evaluate(made_screen, tmp_path, call):
     effects = tmp_path / "effects.h5ad"
     assert call("pseudobulk", made_screen, "-o", effects).status == 0
-    names = [str(p) for p in pb.read_effects(effects).perturbations[:8]]
-    pred = tmp_path / "pred.h5ad"
-    assert call("predict", finished, *names, "-o", pred).status == 0
+    names = pb.read_effects(effects).perturbations
+    split = pb.Split(kind="mine", seed=0, folds=(Fold(name="0", train=names[8:], test=names[:8]),))
+    pb.write_split(split, tmp_path / "split.json")
+    assert call("run", made_screen, "--split-file", tmp_path / "split.json", "-o", tmp_path / "a").status == 0
+    pred = tmp_path / "a" / "predictions.h5ad"
     from_effects = call("evaluate", pred, "-s", effects, "-o", tmp_path / "scores.csv", "--json")
     from_screen = call("evaluate", pred, "-s", made_screen, "--json")
     assert from_effects.status == 0, from_effects.err
@@ -107,15 +110,15 @@ def test_pseudobulk_then_evaluate(finished, made_screen, tmp_path, call):
     assert "pds_cosine" in call("evaluate", pred, "-s", effects).out
 
 
-def test_evaluate_refuses_training_rows_among_the_predicted(finished, made_screen, tmp_path, call):
-    effects = pb.read_effects(finished / "effects.h5ad")
-    name = str(effects.perturbations[0])
-    pred, train = tmp_path / "pred.h5ad", tmp_path / "train.txt"
-    assert call("predict", finished, name, "-o", pred).status == 0
-    train.write_text("\n".join(str(p) for p in effects.perturbations))
-    ended = call("evaluate", pred, "-s", made_screen, "--train", train)
+def test_a_fit_is_said_to_be_one_and_never_scored(finished, made_screen, tmp_path, call):
+    name = str(pb.read_effects(finished / "effects.h5ad").perturbations[0])
+    pred = tmp_path / "pred.h5ad"
+    ended = call("predict", finished, name, "TP53", "-o", pred)
+    assert f"! {name}: among the training perturbations" in " ".join(ended.out.split())
+    assert pb.read_prediction(pred).in_training == (True, False)
+    ended = call("evaluate", pred, "-s", made_screen)
     assert ended.status == 2
-    assert name in ended.err
+    assert f"fitted on 1 of 2 predicted perturbations, the first is {name}" in ended.err
 
 
 def test_inspect_says_what_is_there_and_what_to_type(made_screen, call):

@@ -175,3 +175,11 @@ def test_a_failed_write_leaves_the_old_model(model, with_pairs, tmp_path, monkey
         with_pairs.save(tmp_path)
     assert np.array_equal(EffectModel.load(tmp_path).predict(ASKED).delta, before)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_loaded_model_still_knows_what_it_was_fitted_on(model, tmp_path):
+    model.save(tmp_path)
+    seen = model._fitted.trained_on[0]
+    loaded = EffectModel.load(tmp_path)
+    assert loaded.predict([seen, "NEVER_PERTURBED"]).in_training == (True, False)
+    assert model.predict([seen, "NEVER_PERTURBED"]).in_training == (True, False)

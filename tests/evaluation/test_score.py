@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 
 from perturbridge.errors import DataError, LeakageError
 from perturbridge.evaluation import METRICS, score, to_frame
-from perturbridge.values import Effects, as_names
+from perturbridge.values import Effects, Prediction, as_names
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -110,7 +110,12 @@ def test_the_training_reference_sees_training_rows_alone(setting):
     changed[10] = 99.0
     fewer = prediction.perturbations[:3]
     part = replace(
-        prediction, perturbations=fewer, delta=prediction.delta[:3], status=("predicted",) * 3, detail=("",) * 3
+        prediction,
+        perturbations=fewer,
+        delta=prediction.delta[:3],
+        status=("predicted",) * 3,
+        detail=("",) * 3,
+        in_training=(),
     )
     first = score(part, effects, train=train)
     second = score(part, replace(effects, delta=changed), train=train)
@@ -202,7 +207,7 @@ def test_nothing_to_score_or_train_on_is_refused(setting):
     effects, prediction, train = setting
     with pytest.raises(DataError, match="5 predicted and 0 training"):
         score(prediction, effects, train=())
-    empty = replace(prediction, perturbations=(), delta=np.zeros((0, 130)), status=(), detail=())
+    empty = replace(prediction, perturbations=(), delta=np.zeros((0, 130)), status=(), detail=(), in_training=())
     with pytest.raises(DataError, match="0 predicted and 7 training"):
         score(empty, effects, train=train)
 
@@ -251,3 +256,20 @@ def test_agrees_with_cell_eval2():
     for name in ("pds_l1", "pds_l2", "pds_cosine"):
         np.testing.assert_allclose(ours[True][name], theirs[name], atol=1e-12)
         assert not np.allclose(ours[False][name], theirs[name])
+
+
+def test_a_row_the_model_was_fitted_on_is_refused():
+    """A fit scored as a prediction would be perfect for nothing."""
+    effects = Effects.from_delta(np.eye(4), perturbations=["A", "B", "C", "D"])
+    fitted = Prediction(
+        perturbations=as_names(["A", "B"]),
+        genes=effects.genes,
+        delta=effects.delta[:2],
+        status=("predicted",) * 2,
+        detail=("", ""),
+        model="m",
+        in_training=(False, True),
+    )
+    with pytest.raises(LeakageError, match=r"'m' was fitted on 1 of 2 predicted perturbations, the first is B"):
+        score(fitted, effects, train=as_names(["C", "D"]))
+    assert len(score(replace(fitted, in_training=()), effects, train=as_names(["C", "D"])).value)

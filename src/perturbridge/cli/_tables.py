@@ -114,6 +114,7 @@ def prediction_record(prediction: Prediction, *, top: int) -> list[dict[str, Any
                 "perturbation": str(name),
                 "status": prediction.status[i],
                 "detail": prediction.detail[i],
+                "in_training": prediction.in_training[i],
                 "up": up,
                 "down": down,
             }
@@ -131,6 +132,11 @@ def print_prediction(prediction: Prediction, *, top: int) -> None:
     for name, detail in zip(prediction.perturbations, prediction.detail, strict=True):
         if detail:
             console().print(f"! {name}: {detail}")
+    for name, seen in zip(prediction.perturbations, prediction.in_training, strict=True):
+        if seen:
+            console().print(
+                f"! {name}: among the training perturbations, so this is what was fitted, not a prediction of the unseen"
+            )
 
 
 def print_effects(summary: Mapping[str, Any], out: Path) -> None:

@@ -49,6 +49,8 @@ class Fitted:
     offsets_in_singles
         True: it belongs to the gene wherever the gene occurs. False: it was measured in the gene's single perturbation and enters
         combinations alone, where it makes the gene's part what was measured.
+    trained_on
+        Perturbations it was fitted on.
     split_hash
         Of the split the rows came from.
     report
@@ -64,6 +66,7 @@ class Fitted:
     known: tuple[str, ...]
     offsets: NDArray[np.float64]
     offsets_in_singles: bool
+    trained_on: tuple[PerturbationName, ...]
     split_hash: str
     report: dict[str, Any]
 
@@ -82,6 +85,7 @@ class Fitted:
                 rows = [self._known_row[gene] for gene in name.genes if gene in self._known_row]
                 delta[i] += self.offsets[rows].sum(axis=0)
         status, detail = self._flags(names, design, found)
+        trained_on = set(self.trained_on)
         return Prediction(
             perturbations=tuple(names),
             genes=self.genes,
@@ -89,6 +93,7 @@ class Fitted:
             status=status,
             detail=detail,
             model=model,
+            in_training=tuple(name in trained_on for name in names),
             split_hash=self.split_hash,
         )
 

@@ -66,6 +66,7 @@ def fit(effects: Effects, sources: Sequence[GeneEmbedding], settings: Settings, 
         known=genes,
         offsets=solved.offsets,
         offsets_in_singles=problem.design.has_combinations,
+        trained_on=effects.perturbations,
         split_hash=split_hash,
         report=_report(problem, kernels, choice, solved=solved, n_anchors=len(anchors)),
     )

@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 
 from perturbridge._files import atomic_file
 from perturbridge.errors import FitError, PerturbridgeError
+from perturbridge.values import as_names
 
 from ._fitted import Fitted
 from ._settings import Settings
@@ -57,6 +58,7 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "anchors": state.anchors,
         "known": state.known,
         "offsets_in_singles": state.offsets_in_singles,
+        "trained_on": [str(name) for name in state.trained_on],
         "split_hash": state.split_hash,
         "report": state.report,
         "sources": sources,
@@ -153,6 +155,7 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
         known=known,
         offsets=_array(arrays, "offsets", (len(known), len(genes))),
         offsets_in_singles=bool(about["offsets_in_singles"]),
+        trained_on=as_names(str(name) for name in about["trained_on"]),
         split_hash=str(about["split_hash"]),
         report=dict(about["report"]),
     )

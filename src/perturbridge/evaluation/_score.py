@@ -128,6 +128,12 @@ def _check(prediction: Prediction, effects: Effects, *, train: tuple[Perturbatio
     if split_hash and prediction.split_hash and split_hash != prediction.split_hash:
         problem = f"The prediction was made on split {prediction.split_hash[:12]}, not on {split_hash[:12]}."
         raise LeakageError(problem, cure="Fit and score on one split.")
+    fitted = [name for name, seen in zip(prediction.perturbations, prediction.in_training, strict=True) if seen]
+    if fitted:
+        problem = f"{prediction.model!r} was fitted on {len(fitted)} of {len(prediction.perturbations)} predicted perturbations, the first is {fitted[0]}."
+        raise LeakageError(
+            problem, cure="Score held-out perturbations only: cross_validate, or the predictions.h5ad of a run."
+        )
     leaked = sorted(set(prediction.perturbations) & set(train))
     if leaked:
         problem = f"{len(leaked)} of {len(prediction.perturbations)} predicted perturbations were trained on, the first is {leaked[0]}."

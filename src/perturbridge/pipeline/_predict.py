@@ -78,5 +78,6 @@ def held_out_prediction(validation: CrossValidation) -> Prediction:
         model=validation.model,
         lower=bounds["lower"],
         upper=bounds["upper"],
+        in_training=tuple(p.in_training[i] for p, rows in parts for i in rows),
         split_hash=validation.split.hash,
     )

@@ -110,7 +110,7 @@ def check_prediction_format(path: Path) -> None:
 
 
 def save_prediction(prediction: Prediction, path: str | Path) -> None:
-    """Write a prediction as h5ad (all of it) or as a long table: perturbation, gene, delta, bounds where known, status."""
+    """Write a prediction as h5ad (all of it) or as a long table: perturbation, gene, delta, bounds where known, status, in_training."""
     check_prediction_format(Path(path))
     if Path(path).suffix == ".h5ad":
         write_prediction(prediction, path)
@@ -129,4 +129,5 @@ def save_prediction(prediction: Prediction, path: str | Path) -> None:
         if values is not None:
             columns[bound] = values.ravel()
     columns["status"] = np.repeat(prediction.status, n_genes)
+    columns["in_training"] = np.repeat(prediction.in_training, n_genes)
     write_table(pd.DataFrame(columns), path)

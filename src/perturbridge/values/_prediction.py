@@ -39,6 +39,9 @@ class Prediction:
         Name of the model that made it.
     lower, upper
         Interval bounds `(n_perturbations, n_genes)` or None for a point prediction.
+    in_training
+        One per row: the model was fitted on this very perturbation, so the row is a fit and must not be scored as a prediction.
+        Empty stands for none, which is also what models say that do not keep track.
     split_hash
         Of the split whose training rows were used, empty when all rows were.
     """
@@ -51,6 +54,7 @@ class Prediction:
     model: str
     lower: NDArray[np.float64] | None = None
     upper: NDArray[np.float64] | None = None
+    in_training: tuple[bool, ...] = ()
     split_hash: str = ""
 
     def __post_init__(self) -> None:
@@ -62,6 +66,10 @@ class Prediction:
         for bound in ("lower", "upper"):
             if getattr(self, bound) is not None:
                 set_(self, bound, array_of(bound, getattr(self, bound), shape=shape, dtype=np.float64))
+        set_(self, "in_training", tuple(bool(seen) for seen in self.in_training) or (False,) * shape[0])
+        if len(self.in_training) != shape[0]:
+            problem = f"{len(self.in_training)} marks of training rows for {shape[0]} rows."
+            raise DataError(problem, cure="Give one per row, or none.")
         unknown = sorted(set(self.status) - set(STATUSES))
         if len(self.status) != shape[0] or len(self.detail) != shape[0] or unknown:
             problem = f"{len(self.status)} statuses and {len(self.detail)} details for {shape[0]} rows; unknown statuses: {unknown}."

@@ -71,6 +71,7 @@ def read_prediction(path: str | Path) -> Prediction:
             model=_text(record, "model"),
             lower=_layer(file, "lower", shape=shape, dtype=np.float64),
             upper=_layer(file, "upper", shape=shape, dtype=np.float64),
+            in_training=tuple(_vector(obs, "in_training", length=shape[0], dtype=np.bool_).tolist()),
             split_hash=_text(record, "split_hash"),
         )
 

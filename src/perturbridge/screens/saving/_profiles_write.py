@@ -72,7 +72,7 @@ def write_prediction(prediction: Prediction, path: str | Path) -> None:
     """Write a prediction as h5ad; `read_prediction` gives it back to the last bit.
 
     `X` is the predicted delta, `layers` hold the bounds `lower` and `upper` where there are any, `obs` status and detail of each
-    row; `uns["perturbridge"]` holds unit, model and split hash.
+    row and whether the model was fitted on it; `uns["perturbridge"]` holds unit, model and split hash.
 
     Parameters
     ----------
@@ -89,6 +89,7 @@ def write_prediction(prediction: Prediction, path: str | Path) -> None:
     table = _table(prediction.delta, perturbations=[str(p) for p in prediction.perturbations], genes=prediction.genes)
     table.obs["status"] = np.array(prediction.status, dtype=object)
     table.obs["detail"] = np.array(prediction.detail, dtype=object)
+    table.obs["in_training"] = np.array(prediction.in_training, dtype=np.bool_)
     for layer in ("lower", "upper"):
         values = getattr(prediction, layer)
         if values is not None:
