@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.progress import TaskID
 
 __all__ = ["check_output", "console", "print_findings", "print_json", "print_table", "progress_bars"]
 
-STAGES = {"cells": "summing cells", "fits": "fitting and scoring"}.items()
+STAGES = MappingProxyType({"cells": "summing cells", "fits": "fitting and scoring"})
 
 
 def console() -> Console:
@@ -95,12 +97,12 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
-    names, tasks = dict(STAGES), {}
+    tasks: dict[str, TaskID] = {}
     with bars:
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(names.get(stage, stage), total=total)
+                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
         yield tell

@@ -29,7 +29,7 @@ __all__ = [
 
 def print_run(run: Run) -> None:
     """Print how the screen was read, what was noticed, the table, the answer, and where the report lies."""
-    from perturbridge.pipeline import comparison_table, headline_table, verdict
+    from perturbridge.pipeline import comparison_table, headline_table
 
     out, manifest, validation = console(), run.manifest, run.cross_validation
     for line in manifest["screen"]["explanation"]:
@@ -41,7 +41,7 @@ def print_run(run: Run) -> None:
     print_table("\nHeld-out perturbations, mean [95 % interval]", table.columns, table.rows, strong=table.strong)
     paired = comparison_table(manifest["comparison"])
     print_table("\nAgainst the best baseline, perturbation by perturbation", paired.columns, paired.rows)
-    out.print(f"\n{verdict(validation)}")
+    out.print(f"\n{manifest['answer']}")
     out.print(f"\nReport: {run.folder / 'report.html'}\nManifest: {run.folder / 'manifest.json'}")
 
 

@@ -16,7 +16,7 @@ from ._folder import check_folder
 from ._manifest import json_ready
 from ._predict import load_model, predict
 from ._run import Run, run
-from ._summary import comparison_table, finding_line, headline_table, targets_sentence, verdict
+from ._summary import comparison_table, finding_line, headline_table, targets_sentence
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "save_prediction",
     "shipped_tables",
     "targets_sentence",
-    "verdict",
     "write_demo_screen",
     "write_pseudobulk",
 ]

@@ -11,7 +11,7 @@ from perturbridge.evaluation import HEADLINE, METRICS
 from perturbridge.plotting import figure_svg, plot_forest, plot_paired, plot_strength
 from perturbridge.report import Figure, Report, Section, Table
 
-from ._summary import comparison_table, finding_lines, headline_table, number, records, targets_sentence, verdict
+from ._summary import comparison_table, finding_lines, headline_table, number, records, targets_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ __all__ = ["report_content"]
 
 def report_content(manifest: Mapping[str, Any], effects: Effects, validation: CrossValidation) -> Report:
     """Gather what a run found into the sections of its report."""
-    summary = records(validation.summary())
+    summary = manifest["scores"]
     environment = manifest["environment"]
     return Report(
         title=f"perturbridge run: {manifest['config']['screen']}",
-        answer=verdict(validation),
+        answer=manifest["answer"],
         sections=(
-            _scores(summary, validation),
+            _scores(summary, manifest["comparison"], validation),
             *_strata(validation),
             _all_metrics(summary, validation.model),
             _screen(manifest, effects),
@@ -45,8 +45,9 @@ def report_content(manifest: Mapping[str, Any], effects: Effects, validation: Cr
     )
 
 
-def _scores(summary: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Section:
-    comparison = records(validation.comparison())
+def _scores(
+    summary: Sequence[Mapping[str, Any]], comparison: Sequence[Mapping[str, Any]], validation: CrossValidation
+) -> Section:
     names = list(dict.fromkeys(str(row["model"]) for row in summary))
     forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in HEADLINE)
     tables = (headline_table(summary, model=validation.model), comparison_table(comparison))

@@ -19,7 +19,7 @@ from ._folder import new_folder
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._predict import held_out_prediction
-from ._summary import records
+from ._summary import records, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,6 +147,7 @@ def _manifest(
     command: str,
 ) -> dict[str, Any]:
     normalization = screen.normalization
+    comparison = records(validation.comparison())
     return {
         "schema": 1,
         "command": command,
@@ -173,7 +174,8 @@ def _manifest(
         "split": {"kind": validation.split.kind, "folds": len(validation.split.folds), "hash": validation.split.hash},
         "model": {"name": model.name, "all": model.report_, "folds": validation.reports},
         "scores": records(validation.summary()),
-        "comparison": records(validation.comparison()),
+        "comparison": comparison,
+        "answer": verdict(validation, comparison),
     }
 
 

@@ -86,10 +86,18 @@ def _p_value(p: float, resolution: float) -> str:
     return f"≤ {resolution:.1g}" if p <= resolution < 0.05 else f"{p:.2g}"
 
 
-def verdict(validation: CrossValidation) -> str:
-    """Say in one paragraph where the model beats its best baseline, where it does not, and where it is beaten."""
+def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]) -> str:
+    """Say in one paragraph where the model beats its best baseline, where it does not, and where it is beaten.
+
+    Parameters
+    ----------
+    validation
+        Scores of the model and its baselines.
+    comparison
+        Records of its `comparison()`, which is dear enough to be made once.
+    """
     groups: dict[str, list[str]] = {"won": [], "lost": [], "open": []}
-    for row in records(validation.comparison()):
+    for row in comparison:
         if row["metric"] not in HEADLINE or math.isnan(row["difference"]):
             continue
         significant = row["p_holm"] < 0.05
