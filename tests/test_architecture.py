@@ -14,7 +14,18 @@ import pytest
 import perturbridge
 
 SOURCE = Path(perturbridge.__file__).parent
-ROOMS = ["values", "numerics", "screens", "embeddings", "effects", "evaluation", "plotting", "report", "pipeline"]
+ROOMS = [
+    "values",
+    "numerics",
+    "screens",
+    "embeddings",
+    "effects",
+    "evaluation",
+    "audit",
+    "plotting",
+    "report",
+    "pipeline",
+]
 FILES = sorted(path for path in SOURCE.rglob("*.py"))
 HEAVY = ("torch", "ot", "sklearn", "anndata", "matplotlib", "pandas", "scipy", "numba", "h5py")
 

@@ -8,7 +8,18 @@ import inspect
 import pytest
 from numpydoc.validate import validate
 
-ROOMS = ["values", "numerics", "screens", "embeddings", "effects", "evaluation", "plotting", "report", "pipeline"]
+ROOMS = [
+    "values",
+    "numerics",
+    "screens",
+    "embeddings",
+    "effects",
+    "evaluation",
+    "audit",
+    "plotting",
+    "report",
+    "pipeline",
+]
 # Types (PR04, RT03), sections that would only be filler (SA01, EX01, ES01, RT01), and capitals, which formulas and units do not have.
 NOT_ASKED = {"PR04", "RT03", "SA01", "EX01", "ES01", "RT01", "RT04", "SS02", "SS05", "PR08"}
 

@@ -8,9 +8,11 @@ Depends on: numpy.
 from __future__ import annotations
 
 from ._aliases import GeneAliases, ensembl_stem
+from ._audit import VERDICTS, AuditReport, Check, Verdict
 from ._effects import ContextTable, Effects
 from ._embedding import EmbeddingCard, GeneEmbedding, Located
 from ._findings import Finding
+from ._latent import FittedStep, Latent
 from ._names import CONTROL, PerturbationName, as_names
 from ._prediction import STATUSES, Prediction
 from ._scores import ScoreTable
@@ -22,15 +24,20 @@ __all__ = [
     "CONTROL_CODE",
     "STATUSES",
     "UNASSIGNED_CODE",
+    "VERDICTS",
+    "AuditReport",
+    "Check",
     "ContextTable",
     "CountSource",
     "Effects",
     "EmbeddingCard",
     "Finding",
+    "FittedStep",
     "Fold",
     "GeneAliases",
     "GeneEmbedding",
     "Labels",
+    "Latent",
     "Located",
     "Normalization",
     "PerturbationName",
@@ -39,6 +46,7 @@ __all__ = [
     "ScoreTable",
     "Screen",
     "Split",
+    "Verdict",
     "as_names",
     "ensembl_stem",
 ]
