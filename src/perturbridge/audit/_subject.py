@@ -176,8 +176,8 @@ def make_subject(
         condition=kept.get("condition"),
         state=kept.get("state"),
         control=_controls(control, used.get("condition"), n)[keep],
-        library_size=_aligned("library_size", library_size, n, keep, n_axes=1),
-        reference=_aligned("reference", reference, n, keep, n_axes=2),
+        library_size=_aligned("library_size", library_size, keep, shape=(n,)),
+        reference=_aligned("reference", reference, keep, shape=(n, -1)),
         n_unlabelled=n - len(keep),
     )
 
@@ -243,12 +243,14 @@ USUAL_CONTROLS = (
 
 
 def _aligned(
-    name: str, values: ArrayLike | None, n: int, keep: NDArray[np.int64], *, n_axes: int
+    name: str, values: ArrayLike | None, keep: NDArray[np.int64], *, shape: tuple[int, ...]
 ) -> NDArray[np.float64] | None:
     if values is None:
         return None
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim != n_axes or len(array) != n or not np.isfinite(array).all():
-        problem = f"{name} has shape {array.shape} and {int((~np.isfinite(array)).sum())} entries that are not finite, for {n} cells."
+    n = shape[0]
+    if array.ndim != len(shape) or len(array) != n or not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        problem = f"{name} has shape {array.shape} and {bad} entries that are not finite, for {n} cells."
         raise DataError(problem, cure="Give one finite row per cell, in the order of the latent.")
     return array[keep]
