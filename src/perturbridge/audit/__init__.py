@@ -7,4 +7,7 @@ Depends on: values, numerics; scikit-learn, scipy, numba.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from ._audit import audit_latent, audit_latents
+from ._settings import AuditSettings
+
+__all__ = ["AuditSettings", "audit_latent", "audit_latents"]

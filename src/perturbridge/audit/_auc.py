@@ -70,7 +70,8 @@ def grouped_auc(scores: NDArray[np.floating], positive: NDArray[np.bool_], group
     starts = np.flatnonzero(new_group)
     pos_in_block, neg_in_block = np.bincount(block, weights=pos), np.bincount(block, weights=~pos)
     n_pos, n_neg = np.bincount(group, weights=pos), np.bincount(group, weights=~pos)
-    base_pos, base_neg = (cum_pos[starts] - pos[starts])[group], (cum_neg[starts] - ~pos[starts])[group]
+    base_pos: NDArray[np.int64] = np.asarray((cum_pos[starts] - pos[starts])[group])
+    base_neg: NDArray[np.int64] = np.asarray((cum_neg[starts] - ~pos[starts])[group])
     first = np.flatnonzero(new_block)[block]
     below_neg = (cum_neg[first] - ~pos[first]) - base_neg + 0.5 * neg_in_block[block]
     below_pos = (cum_pos[first] - pos[first]) - base_pos + 0.5 * pos_in_block[block]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import rankdata, t
 
+from perturbridge.numerics import group_means
+
 from ._auc import GroupedAuc, macro_auc
 from ._classification import Classification, classify
-from ._permutation import rank_sums, seeds_of
+from ._permutation import seeds_of
 from .probes._probe import ladder_for
 
 if TYPE_CHECKING:
@@ -161,13 +163,7 @@ def joint(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def centred(task: Task, train: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Subtract each stratum's mean over training cells; a stratum without training cells gets the overall mean."""
-    n_strata = int(task.strata.max()) + 1
-    if n_strata == 1:
-        return task.z - task.z[train].mean(axis=0)
-    strata = task.strata[train]
-    counts = np.bincount(strata, minlength=n_strata)
-    sums = np.stack([np.bincount(strata, weights=column, minlength=n_strata) for column in task.z[train].T], axis=1)
-    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], task.z[train].mean(axis=0))
+    means, _ = group_means(task.z[train], task.strata[train], n_groups=int(task.strata.max()) + 1)
     return np.asarray(task.z - means[task.strata])
 
 
@@ -251,6 +247,8 @@ def _reading(
 
 
 def _ladder_p(task: Task, readings: tuple[Reading, ...], *, n_permutations: int, rng: np.random.Generator) -> float:
+    from ._kernels import rank_sums
+
     p_values = []
     for fold in np.unique(task.folds):
         rows = np.flatnonzero(task.folds == fold)

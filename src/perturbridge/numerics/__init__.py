@@ -8,6 +8,8 @@ Depends on: numpy, scipy.
 from __future__ import annotations
 
 from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test
+from ._compiled import compiled
+from ._grouped import group_means
 from ._kernels import linear_kernel, median_squared_distance, rbf_kernel, squared_distances
 from ._loo_ridge import LooRidge
 from ._neighbors import nearest_rows
@@ -17,6 +19,8 @@ __all__ = [
     "LooRidge",
     "bca_interval",
     "bootstrap_means",
+    "compiled",
+    "group_means",
     "l2_normalize",
     "linear_kernel",
     "median_squared_distance",

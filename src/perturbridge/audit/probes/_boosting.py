@@ -33,11 +33,12 @@ def boosting_scores(
     present = np.unique(codes_train)
     if len(present) < 2:
         return spread_classes(np.zeros((len(z_test), 1)), present, n_classes=n_classes, n_train=len(codes_train))
+    rounds = 40 if n_classes == 2 else max(8, -(-80 // n_classes))
     model = HistGradientBoostingClassifier(
-        max_iter=40,
+        max_iter=rounds,
         max_leaf_nodes=16,
         min_samples_leaf=max(2, min(20, len(z_train) // 50)),
-        learning_rate=0.2,
+        learning_rate=min(0.5, 8 / rounds),
         max_bins=64,
         early_stopping=False,
         random_state=0,

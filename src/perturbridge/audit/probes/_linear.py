@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_softmax
 
+from perturbridge.numerics import group_means
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,10 +29,7 @@ def linear_scores(
     n_classes
         Number of classes; one that has no training cell gets the prior of half a cell and the overall mean.
     """
-    counts = np.bincount(codes_train, minlength=n_classes).astype(np.float64)
-    sums = np.stack([np.bincount(codes_train, weights=column, minlength=n_classes) for column in z_train.T], axis=1)
-    centre = z_train.mean(axis=0)
-    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centre)
+    means, counts = group_means(z_train, codes_train, n_groups=n_classes)
     within = z_train - means[codes_train]
     covariance = within.T @ within / max(len(z_train) - int((counts > 0).sum()), 1)
     shrunk = covariance + (1e-3 * np.trace(covariance) / len(covariance) + 1e-9) * np.eye(len(covariance))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import log1p
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from perturbridge.numerics import compiled
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["EMPTY", "FRACTIONAL", "add_rows"]
@@ -19,14 +18,6 @@ FRACTIONAL = 1
 EMPTY = 2
 
 _TABLE = 256
-
-
-def _compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401
-    """Compile, keep the machine code on disk where a folder for it can be written, and in memory alone where none can."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
 
 
 def _row_total(data: NDArray[Any]) -> float:
@@ -46,7 +37,7 @@ def _row_total(data: NDArray[Any]) -> float:
     return (a + b) + (c + d)
 
 
-row_total = _compiled(_row_total)
+row_total = compiled(_row_total)
 
 
 def _add_rows(  # noqa: PLR0913, PLR0917
@@ -109,4 +100,4 @@ def _add_rows(  # noqa: PLR0913, PLR0917
             group_detected[gene] += np.int32(count != 0.0)
 
 
-add_rows = _compiled(_add_rows)
+add_rows = compiled(_add_rows)
