@@ -8,6 +8,18 @@ Depends on: values, numerics; scikit-learn, scipy, numba.
 from __future__ import annotations
 
 from ._audit import audit_latent, audit_latents
+from ._repair import Repair, Rung, repair_latent
+from ._repair_steps import CLOSED_FORM_STEPS, RepairCells, RepairStep
 from ._settings import AuditSettings
 
-__all__ = ["AuditSettings", "audit_latent", "audit_latents"]
+__all__ = [
+    "CLOSED_FORM_STEPS",
+    "AuditSettings",
+    "Repair",
+    "RepairCells",
+    "RepairStep",
+    "Rung",
+    "audit_latent",
+    "audit_latents",
+    "repair_latent",
+]

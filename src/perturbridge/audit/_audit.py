@@ -127,7 +127,7 @@ def _checks(subject: Subject, design: Design, settings: AuditSettings) -> list[C
             made.append(check_within(subject, design, settings, rng=streams[1]))
         made.append(check_controls(subject, design, settings, rng=streams[2]))
         made.append(check_held_out(subject, design, settings, rng=streams[3]))
-    made.append(check_kept(subject, settings, rng=streams[4]))
+    made.append(check_kept(subject, design, settings, rng=streams[4]))
     return [check for check in made if check is not None]
 
 

@@ -185,9 +185,9 @@ def _judge(low: float, high: float, *, n_units: int, settings: AuditSettings, de
         counts = (_FEWEST,) * design.n_contexts
         smallest = f" (smallest p then {1 / n_partitions(counts):.2g})" if design.relation == "nested" else ""
         return "underpowered", f"{n_units} samples per context do not settle it; {_FEWEST} or more would{smallest}."
-    if 0.5 + (high - low) / 2 > tolerance:
+    if low <= 0.5:
         return (
             "underpowered",
-            f"{n_units} samples leave an interval wider than the tolerance; about twice as many would settle it.",
+            f"{n_units} samples leave room for no leak and for more than is tolerated; about twice as many would settle it.",
         )
     return "warn", ""

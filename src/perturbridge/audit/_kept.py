@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Labels, Verdict
 
+    from ._design import Design
     from ._readout import Readout
     from ._settings import AuditSettings
     from ._subject import Subject
@@ -51,7 +52,7 @@ class _Kept:
         return {key: None if isinstance(v, float) and isnan(v) else v for key, v in vars(self).items()}
 
 
-def check_kept(subject: Subject, settings: AuditSettings, *, rng: np.random.Generator) -> Check:
+def check_kept(subject: Subject, design: Design, settings: AuditSettings, *, rng: np.random.Generator) -> Check:
     """Are condition and state as readable as from the reference? Retention = (AUC_z − ½) / (AUC_reference − ½).
 
     Pairs of cells are compared within their context, so that what the reference reads through a context does not count as biology.
@@ -60,8 +61,8 @@ def check_kept(subject: Subject, settings: AuditSettings, *, rng: np.random.Gene
 
     Parameters
     ----------
-    subject, settings
-        What is audited; the retention floor.
+    subject, design, settings
+        What is audited, which cells are read, the retention floor.
     rng
         Draws folds and subsamples.
     """
@@ -74,7 +75,8 @@ def check_kept(subject: Subject, settings: AuditSettings, *, rng: np.random.Gene
             evidence="Neither condition nor state was given, so an empty latent would look the same.",
             cure="Pass condition= or state=: a latent without leak is of use only if it keeps biology.",
         )
-    found = [_measure(subject, role, labels, settings=settings, rng=rng) for role, labels in tasks]
+    tasks = [(role, np.where(design.tested, codes, -1)) for role, codes in tasks]
+    found = [_measure(subject, role, codes, settings=settings, rng=rng) for role, codes in tasks]
     found = [kept for kept in found if not isnan(kept.auc)]
     if not found:
         evidence, cure = (
@@ -125,6 +127,8 @@ def _measure(
     subject: Subject, role: str, codes: NDArray[np.int64], *, settings: AuditSettings, rng: np.random.Generator
 ) -> _Kept:
     rows = np.flatnonzero(codes >= 0)
+    if len(np.unique(codes[rows])) < 2:
+        return _Kept(role=role, n_classes=1, auc=nan, low=nan, high=nan)
     rows = rows[subsample(codes[rows], settings.max_cells, rng)]
     codes = relabelled(codes[rows])
     strata = relabelled(subject.context.codes[rows])

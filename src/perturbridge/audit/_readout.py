@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "Readout", "Task", "joint", "read_out"]
 
-_SMALL = 4_000
+_SMALL = 3_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

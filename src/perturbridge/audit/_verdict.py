@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from scipy.stats import norm
-
 if TYPE_CHECKING:
     from perturbridge.values import Verdict
 
@@ -25,8 +23,8 @@ def judge_leak(readout: Readout, settings: AuditSettings) -> tuple[Verdict, str]
     """Return the verdict and what would settle it.
 
     `fail`: a simultaneous lower bound lies above the tolerance. `pass`: every probe's upper bound lies below it and none reads below ½
-    where another does not read above. `underpowered`: even a latent without leak could not pass with this many cells. `warn`: between,
-    or over-erased.
+    where another does not read above. `underpowered`: the bounds hold both no leak at all and more than is tolerated. `warn`: some leak
+    on either side of the tolerance, or over-erased.
 
     Parameters
     ----------
@@ -40,10 +38,9 @@ def judge_leak(readout: Readout, settings: AuditSettings) -> tuple[Verdict, str]
         return "not_identifiable", "No fold holds two contexts in one stratum."
     if readout.low > tolerance:
         return "fail", ""
-    width = max(r.standard_error for r in readout.readings) * float(norm.ppf(settings.confidence))
-    if readout.high >= tolerance and width > tolerance - 0.5:
+    if readout.high >= tolerance and readout.low <= 0.5:
         n_cells = len(readout.task.codes)
-        needed = int(n_cells * (width / (0.8 * (tolerance - 0.5))) ** 2)
+        needed = int(n_cells * ((readout.high - 0.5) / (0.8 * (tolerance - 0.5))) ** 2)
         return (
             "underpowered",
             f"About {needed:,} cells, contexts in these shares, would settle it ({n_cells:,} were read).",
