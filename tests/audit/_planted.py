@@ -1,69 +1,34 @@
-"""Latents whose leak is known, because it was planted."""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
+"""Latents with planted truth, and the subjects of their audit."""
 
 import numpy as np
 
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Planted:
-    """Coordinates and labels of cells."""
-
-    z: np.ndarray
-    context: np.ndarray
-    condition: np.ndarray
-    sample: np.ndarray
-    state: np.ndarray
+from perturbridge.audit._subject import as_labels, make_subject
+from perturbridge.values import Latent
 
 
-def planted(
-    rng: np.random.Generator,
-    *,
-    n_cells: int = 1_000,
-    n_dims: int = 16,
-    n_contexts: int = 2,
-    n_conditions: int = 5,
-    samples_per_context: int = 0,
-    shift: float = 0.0,
-    spread: float = 1.0,
-    sample_sd: float = 0.0,
-    condition_shift: float = 1.0,
-    association: float = 0.0,
-    imbalance: float = 1.0,
-    heavy: bool = False,
-    xor: bool = False,
-) -> Planted:
-    """Draw cells: condition, then context given condition, then z = condition shift + context shift + sample shift + noise.
+def subject_of(z, **groupings):
+    """A subject from coordinates and arrays of labels."""
+    latent = Latent(z=np.asarray(z, dtype=np.float32))
+    labels = {role: as_labels(role, values, latent) for role, values in groupings.items()}
+    return make_subject(latent, groupings=labels)
 
-    `shift` moves context k along dimension k mod n_dims (and is the distance between two contexts where there are two); `association`
-    is the chance that a cell's context is decided by its condition; `imbalance` the size of the largest context over the smallest.
+
+def screen_like(*, n=1200, d=8, shift=0.0, effect=1.0, n_contexts=2, skew=0.0, n_perturbations=3, seed=0, heavy=False):
+    """Controls and perturbed cells; contexts move dimension 0 by `shift` each, perturbations dimension 1.. by `effect`.
+
+    A share `1 / n_contexts + skew` of the perturbed cells lies in the last context, controls are spread evenly.
     """
-    condition = rng.integers(n_conditions, size=n_cells)
-    share = np.geomspace(imbalance, 1, n_contexts)
-    drawn = rng.choice(n_contexts, size=n_cells, p=share / share.sum())
-    context = np.where(rng.random(n_cells) < association, condition % n_contexts, drawn)
-    noise = rng.standard_t(2, size=(n_cells, n_dims)) if heavy else rng.normal(size=(n_cells, n_dims))
-    directions = rng.normal(size=(n_conditions, n_dims))
-    directions[0] = 0
-    z = noise + condition_shift * directions[condition] / np.sqrt(n_dims) * 2
-    rows = np.arange(n_cells)
-    if n_contexts == 2:
-        z[:, 0] += shift * context
-        z[:, 1] *= np.where(context == 1, spread, 1.0)
-    else:
-        z[rows, context % n_dims] += shift
-    if xor:
-        context = ((z[:, 2] > 0) ^ (z[:, 3] > 0)).astype(int)
-    sample = np.zeros(n_cells, dtype=int)
-    if samples_per_context:
-        sample = context * samples_per_context + rng.integers(samples_per_context, size=n_cells)
-        z += sample_sd * rng.normal(size=(n_contexts * samples_per_context, n_dims))[sample]
-    return Planted(
-        z=z.astype(np.float32),
-        context=np.array([f"chip{k}" for k in context]),
-        condition=np.array(["control" if k == 0 else f"gene{k}" for k in condition]),
-        sample=np.array([f"s{k}" for k in sample]),
-        state=np.array([f"type{k}" for k in rng.integers(2, size=n_cells)]),
-    )
+    rng = np.random.default_rng(seed)
+    condition = rng.integers(0, n_perturbations + 1, n)
+    control = condition == 0
+    context = rng.integers(0, n_contexts, n)
+    last = rng.random(n) < 1 / n_contexts + skew
+    moved = np.where(last, n_contexts - 1, rng.integers(0, max(n_contexts - 1, 1), n))
+    context = np.where(control, context, moved)
+    noise = rng.standard_t(3, size=(n, d)) / np.sqrt(3) if heavy else rng.normal(size=(n, d))
+    z = noise
+    z[:, 0] += shift * context
+    for p in range(1, n_perturbations + 1):
+        z[condition == p, 1 + (p - 1) % (d - 1)] += effect
+    names = np.array(["control", *(f"p{i}" for i in range(1, n_perturbations + 1))])[condition]
+    return z, np.array([f"c{i}" for i in context]), names
