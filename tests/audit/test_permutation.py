@@ -30,8 +30,12 @@ def test_shuffles_stay_inside_their_segment():
 
 def test_every_arrangement_of_a_segment_is_equally_likely():
     codes, x = np.array([0, 1, 2], dtype=np.int32), np.diag([1.0, 10.0, 100.0]).astype(np.float32)
-    drawn = class_sums(x, codes, np.array([0, 3]), np.array([1.0, 2.0, 4.0]), seeds_of(np.random.default_rng(3), 6_000))[1:]
-    expected = {sum(w * x[i, i] ** 2 for w, i in zip((1.0, 2.0, 4.0), order, strict=True)) for order in permutations(range(3))}
+    drawn = class_sums(
+        x, codes, np.array([0, 3]), np.array([1.0, 2.0, 4.0]), seeds_of(np.random.default_rng(3), 6_000)
+    )[1:]
+    expected = {
+        sum(w * x[i, i] ** 2 for w, i in zip((1.0, 2.0, 4.0), order, strict=True)) for order in permutations(range(3))
+    }
     values, counts = np.unique(np.round(drawn, 3), return_counts=True)
     np.testing.assert_allclose(sorted(values), sorted(np.round(list(expected), 3)))
     assert counts.min() > 850
@@ -83,7 +87,9 @@ def test_a_handful_of_cells_says_how_small_p_can_be():
     assert attainable == pytest.approx(1 / 6)
 
 
-@pytest.mark.parametrize(("sizes", "n"), [((2, 2), 3), ((3, 3), 10), ((4, 4), 35), ((2, 3), 10), ((2, 2, 2), 15), ((1, 1), 1)])
+@pytest.mark.parametrize(
+    ("sizes", "n"), [((2, 2), 3), ((3, 3), 10), ((4, 4), 35), ((2, 3), 10), ((2, 2, 2), 15), ((1, 1), 1)]
+)
 def test_number_of_partitions(sizes, n):
     assert n_partitions(sizes) == n
 

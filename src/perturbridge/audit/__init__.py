@@ -8,6 +8,8 @@ Depends on: values, numerics; scikit-learn, scipy, numba.
 from __future__ import annotations
 
 from ._audit import audit_latent, audit_latents
+from ._delta_gate import check_delta
+from ._embedding_leak import check_embedding
 from ._repair import Repair, Rung, repair_latent
 from ._repair_steps import CLOSED_FORM_STEPS, RepairCells, RepairStep
 from ._settings import AuditSettings
@@ -21,5 +23,7 @@ __all__ = [
     "Rung",
     "audit_latent",
     "audit_latents",
+    "check_delta",
+    "check_embedding",
     "repair_latent",
 ]

@@ -12,11 +12,14 @@ from perturbridge.values import AuditReport, Latent
 
 from ._controls import check_controls
 from ._design import check_design, read_design
+from ._geometry import check_geometry
 from ._held_out import check_held_out
 from ._kept import check_kept
+from ._pipeline import check_pipeline
 from ._random import check_random
 from ._settings import AuditSettings
 from ._subject import as_labels, make_subject
+from ._transport_fooled import check_transport
 from ._within import check_within
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     control: NDArray[np.bool_] | Sequence[str] | None = None,
     library_size: ArrayLike | None = None,
     reference: ArrayLike | None = None,
+    guides: str | ArrayLike | Labels | None = None,
+    split_hash: str = "",
     drop_unlabelled: bool = False,
     settings: AuditSettings | None = None,
 ) -> AuditReport:
@@ -69,6 +74,10 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         Counts per cell `(n_cells,)`: often the leak itself.
     reference
         PCA of the same data `(n_cells, n_reference_dims)`: what could have been read, and what biology there is to keep.
+    guides
+        Guide of each cell: one on both sides of the split fails.
+    split_hash
+        Of the split of the run; default that of the latent.
     drop_unlabelled
         Leave out cells with a missing label, counted in the report, instead of refusing them.
     settings
@@ -97,7 +106,14 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         drop_unlabelled=drop_unlabelled,
     )
     design = read_design(subject, chosen)
-    checks = (check_design(subject, design, chosen), *_checks(subject, design, chosen))
+    pipeline = check_pipeline(
+        whole,
+        split_hash=split_hash,
+        guides=None if guides is None else as_labels("guides", guides, whole),
+        control=subject.control if subject.n_cells == whole.n_cells else None,
+        seed=spawn(chosen.seed, 8)[7],
+    )
+    checks = (check_design(subject, design, chosen), *_checks(subject, design, chosen), pipeline)
     return AuditReport(
         latent=whole.name,
         fingerprint=whole.fingerprint,
@@ -119,7 +135,7 @@ def _as_latent(latent: Latent | ArrayLike) -> Latent:
 
 
 def _checks(subject: Subject, design: Design, settings: AuditSettings) -> list[Check]:
-    streams = spawn(settings.seed, 6)
+    streams = spawn(settings.seed, 8)
     made: list[Check | None] = []
     if design.n_contexts > 1:
         made.append(check_random(subject, design, settings, rng=streams[0]))
@@ -128,6 +144,17 @@ def _checks(subject: Subject, design: Design, settings: AuditSettings) -> list[C
         made.append(check_controls(subject, design, settings, rng=streams[2]))
         made.append(check_held_out(subject, design, settings, rng=streams[3]))
     made.append(check_kept(subject, design, settings, rng=streams[4]))
+    if design.n_contexts > 1:
+        made.append(check_geometry(subject, seed=streams[5]))
+        made.append(
+            check_transport(
+                subject,
+                displacement_tolerance=settings.displacement_tolerance,
+                noise_tolerance=settings.noise_tolerance,
+                n_permutations=settings.n_permutations,
+                seed=streams[6],
+            )
+        )
     return [check for check in made if check is not None]
 
 
@@ -137,7 +164,8 @@ def _gates(checks: Sequence[Check]) -> tuple[Check, ...]:
     The readout within strata answers for the gate where it can be made; the one over all cells then mixes leak and biology and only
     informs. Held-out samples ask a narrower question than the random split: what no probe reads in known samples, it cannot read in
     new ones, so where the random split passes an undecided answer only informs. Controls alone are few: they gate where they show a
-    leak, and where the readout within strata, which holds them too, does not pass.
+    leak, and where the readout within strata, which holds them too, does not pass. Whether transport would be fooled cannot be told
+    where perturbations are weak; where the context cannot be read that only informs.
     """
     names = {check.name: check for check in checks}
     decisive = names.get("readout_within", names.get("readout_random"))
@@ -150,6 +178,8 @@ def _gates(checks: Sequence[Check]) -> tuple[Check, ...]:
             gates = check.verdict == "fail" or (gates and decisive.verdict not in ("pass", "fail"))
         if check.name == "readout_controls" and decisive is not None:
             gates = check.verdict == "fail" or check.p <= 0.05 or decisive.verdict != "pass"
+        if check.name == "transport" and decisive is not None:
+            gates = gates and not (check.verdict == "underpowered" and decisive.verdict == "pass")
         out.append(replace(check, gates=gates))
     return tuple(out)
 
