@@ -14,7 +14,7 @@ from perturbridge.values import Check
 from ._folds import random_folds, subsample
 from ._readout import Task, joint, read_out
 from ._readout_checks import relabelled
-from .probes._probe import LADDER
+from .probes._probe import ladder_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,26 +135,25 @@ def _measure(
     if role == "condition" and subject.state is not None:
         strata = joint(strata, subject.state.codes[rows].astype(np.int64))
     folds = random_folds(codes, strata, n_folds=settings.n_folds, rng=rng)
-    # Boosted trees on dozens of classes cost more than all other probes together, and this check compares rather than hunts.
-    probes = tuple(p for p in LADDER if p.name != "boosting" or codes.max() < 4)
+    # Boosted trees cost more than all other probes together, and this check compares rather than hunts.
+    probes = tuple(p for p in ladder_for(int(codes.max()) + 1) if p.name != "boosting")
 
     def read(z: NDArray[np.float64]) -> Readout:
         task = Task(z=z, codes=codes, strata=strata, folds=folds, probes=probes)
         return read_out(task, confidence=settings.confidence, rng=rng)
 
     ours = read(subject.z[rows])
-    z95 = float(norm.ppf(settings.confidence))
     if subject.reference is None:
         best = ours.strongest
-        error = best.auc.standard_error
         return _Kept(
             role=role,
             n_classes=int(codes.max()) + 1,
             auc=best.auc.value,
-            low=best.auc.value - z95 * error,
-            high=best.auc.value + z95 * error,
+            low=ours.low,
+            high=ours.high,
             probe=best.probe,
         )
+    z95 = float(norm.ppf(settings.confidence))
     theirs = read(subject.reference[rows])
     reference = theirs.strongest
     same = next(r for r in ours.readings if r.probe == reference.probe)

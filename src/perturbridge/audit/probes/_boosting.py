@@ -33,7 +33,7 @@ def boosting_scores(
     present = np.unique(codes_train)
     if len(present) < 2:
         return spread_classes(np.zeros((len(z_test), 1)), present, n_classes=n_classes, n_train=len(codes_train))
-    rounds = 40 if n_classes == 2 else max(8, -(-80 // n_classes))
+    rounds = 25 if n_classes <= 3 else max(8, -(-80 // n_classes))
     model = HistGradientBoostingClassifier(
         max_iter=rounds,
         max_leaf_nodes=16,
