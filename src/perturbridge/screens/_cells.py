@@ -23,6 +23,7 @@ from .files._obsm import COORDINATE_SUFFIXES, as_coordinates, obsm_keys, read_ob
 from .meaning._genes import read_genes
 from .meaning._labels import parse_label, rule_for
 from .meaning._place import choose_place
+from .meaning._presets import CONTEXT_NAMES, PERTURBATION_NAMES, SAMPLE_NAMES, STATE_NAMES, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,19 @@ class Cells:
             problem = f"Column {column!r} of {self.name} is empty in all {self.n_cells:,} cells."
             raise DataError(problem, cure=f"Name another column for {role}.")
         return joined
+
+    def likely(self, role: Literal["context", "sample", "condition", "state"]) -> tuple[str, ...]:
+        """Return the columns whose names read like one of this role and that have 2 to n / 5 levels."""
+        names = {
+            "context": (*CONTEXT_NAMES, *SAMPLE_NAMES),
+            "sample": SAMPLE_NAMES,
+            "condition": PERTURBATION_NAMES,
+            "state": STATE_NAMES,
+        }[role]
+        found = find_columns(self.columns, names)
+        return tuple(
+            name for name in found if 2 <= self._labels.cell_column(name).n_levels <= max(self.n_cells // 5, 2)
+        )
 
     def coordinates(self, key: str) -> NDArray[np.float32]:
         """Return the coordinates of that name `(n_cells, n_dims)`.
