@@ -10,8 +10,10 @@ from __future__ import annotations
 from perturbridge.audit import AuditSettings
 
 from ._audit import AuditedLatents, audit_data
+from ._audit_figures import latents_axes, probes_axes
 from ._audit_files import audit_json, read_audit, write_audit
 from ._audit_repair import repair_audited
+from ._audit_report import audit_section
 from ._audit_words import (
     checks_table,
     latents_table,
@@ -40,6 +42,7 @@ __all__ = [
     "RunConfig",
     "audit_data",
     "audit_json",
+    "audit_section",
     "build",
     "check_folder",
     "check_prediction_format",
@@ -56,10 +59,12 @@ __all__ = [
     "headline_table",
     "inspect",
     "json_ready",
+    "latents_axes",
     "latents_table",
     "load_model",
     "meaning_for_transport",
     "predict",
+    "probes_axes",
     "probes_table",
     "read_audit",
     "read_config",

@@ -88,13 +88,18 @@ def _p_text(p: float) -> str:
     return "–" if isnan(p) else f"{p:.3g}"
 
 
+def _figure(check: Check) -> str:
+    text = check.figure or "–"
+    return text.replace(", tolerated ", ", wanted ") if check.name == "kept" else text
+
+
 def checks_table(report: AuditReport) -> Table:
     """One row per check; those that do not count for the verdict are in brackets."""
     rows = tuple(
         (
             check.name,
             check.verdict if check.gates or check.verdict == "info" else f"({check.verdict})",
-            check.figure or "–",
+            _figure(check),
             _p_text(check.p),
         )
         for check in report.checks
