@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import isnan, nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -199,7 +199,7 @@ class AuditReport:
         """Return plain JSON types (NaN as null); `from_json` reads them back."""
         checks = []
         for check in self.checks:
-            record = asdict(replace(check, figures={})) | {"figures": dict(check.figures)}
+            record = {f.name: getattr(check, f.name) for f in fields(check)} | {"figures": dict(check.figures)}
             checks.append({key: None if isinstance(v, float) and isnan(v) else v for key, v in record.items()})
         return {
             "schema": 1,
