@@ -2,7 +2,7 @@
 
 Takes: AnnData with results under `uns["perturbridge"]`.
 Gives: matplotlib Axes.
-Depends on: pipeline, plotting.
+Depends on: values, plotting.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def audit(adata: AnnData, *, use_rep: str | None = None, ax: Axes | None = None)
     DataError
         If there is no such audit, or several and none was named.
     """
-    from perturbridge.pipeline import probes_axes
+    from perturbridge.plotting import plot_probe_forest
 
     reports = audit_reports(adata)
     if use_rep is None and len(reports) > 1:
@@ -63,7 +63,7 @@ def audit(adata: AnnData, *, use_rep: str | None = None, ax: Axes | None = None)
     if name not in reports:
         problem = f"The object holds no audit of {name!r}."
         raise DataError(problem, cure=f"It holds {nearest_names(name, tuple(reports))}.")
-    return probes_axes({name: reports[name]}, ax=ax)
+    return plot_probe_forest(reports[name], ax=ax)
 
 
 def leak_and_biology(adata: AnnData, *, ax: Axes | None = None) -> Axes:
@@ -81,6 +81,6 @@ def leak_and_biology(adata: AnnData, *, ax: Axes | None = None) -> Axes:
     DataError
         If there is no audit.
     """
-    from perturbridge.pipeline import latents_axes
+    from perturbridge.plotting import plot_leak_biology
 
-    return latents_axes(audit_reports(adata), ax=ax)
+    return plot_leak_biology(list(audit_reports(adata).values()), ax=ax)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from perturbridge.audit import AuditSettings
 
 from ._audit import AuditedLatents, audit_data
-from ._audit_figures import latents_axes, probes_axes
 from ._audit_files import audit_json, read_audit, write_audit
 from ._audit_repair import repair_audited
 from ._audit_report import audit_section
@@ -59,12 +58,10 @@ __all__ = [
     "headline_table",
     "inspect",
     "json_ready",
-    "latents_axes",
     "latents_table",
     "load_model",
     "meaning_for_transport",
     "predict",
-    "probes_axes",
     "probes_table",
     "read_audit",
     "read_config",

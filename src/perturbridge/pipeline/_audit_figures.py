@@ -1,82 +1,67 @@
-"""Figures of audits, drawn from the reports alone."""
+"""Which figures the page of an audit holds."""
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
-from ._audit_words import leak_of, probes_rows
+from ._audit_words import SPLITS, leak_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
-    from perturbridge.values import AuditReport
+    from perturbridge.values import AuditReport, Check
 
-__all__ = ["latents_axes", "probes_axes", "report_figures", "side_by_side_figures"]
-
-
-def probes_axes(reports: Mapping[str, AuditReport], *, ax: Axes | None = None) -> Axes:
-    """Draw what every probe reads of the context under every split.
-
-    Parameters
-    ----------
-    reports
-        By name of the latent.
-    ax
-        Where to draw; a new figure by default.
-    """
-    # Imported here and below: figures are the dearest import of all, and only pages and `pl` draw any.
-    from perturbridge.plotting import plot_forest
-
-    rows = probes_rows(reports)
-    several = len(reports) > 1
-    names = [
-        f"{row['latent']}: {row['probe']}, {row['split']}" if several else f"{row['probe']}, {row['split']}"
-        for row in rows
-    ]
-    return plot_forest(
-        names,
-        [row["roc_auc"] for row in rows],
-        lower=[row["low"] for row in rows],
-        upper=[row["high"] for row in rows],
-        title="context read, AUC",
-        higher_is_better=False,
-        ax=ax,
-    )
-
-
-def latents_axes(reports: Mapping[str, AuditReport], *, ax: Axes | None = None) -> Axes:
-    """Draw how much of the context is read from each latent.
-
-    Parameters
-    ----------
-    reports
-        By name of the latent.
-    ax
-        Where to draw; a new figure by default.
-    """
-    from perturbridge.plotting import plot_forest
-
-    leaks = {name: check for name, report in reports.items() if (check := leak_of(report)) is not None}
-    return plot_forest(
-        list(leaks),
-        [check.effect for check in leaks.values()],
-        lower=[check.low for check in leaks.values()],
-        upper=[check.high for check in leaks.values()],
-        title="context read, AUC of the strongest probe",
-        higher_is_better=False,
-        ax=ax,
-    )
+__all__ = ["report_figures", "side_by_side_figures"]
 
 
 def report_figures(report: AuditReport) -> list[tuple[Axes, str]]:
-    """Return the figures of one latent with their captions."""
-    if not probes_rows({report.latent: report}):
-        return []
-    return [(probes_axes({report.latent: report}), "AUC with which each probe reads the context; ½ is chance.")]
+    """Return the figures of one latent with their captions: what probes read, which contexts they confuse, where controls lie.
+
+    Parameters
+    ----------
+    report
+        One audit; a figure whose data it does not hold is left out.
+    """
+    # Imported here: figures are the dearest import of all, and only pages draw any.
+    from perturbridge.plotting import plot_confusion, plot_control_displacement, plot_probe_forest
+
+    drawn: list[tuple[Axes, str]] = []
+    if any(check.figures.get("probes") for check in report.checks if check.name in SPLITS):
+        caption = "Each probe under each split, on cells it was not fitted on, with its interval; ½ is chance."
+        drawn.append((plot_probe_forest(report), caption))
+    confused = next((check for check in (leak_of(report), *report.checks) if _has_confusion(check)), None)
+    if confused is not None:
+        caption = "Of the cells of each context (rows), the share in % that the strongest probe names as each context."
+        drawn.append((plot_confusion(confused), caption))
+    shifts = [check for check in report.checks if check.figures.get("control_shift")]
+    if shifts:
+        caption = "Means of each context's controls; the circle is how far a typical perturbation moves cells."
+        drawn.append((plot_control_displacement(shifts[0]), caption))
+    return drawn
+
+
+def _has_confusion(check: Check | None) -> bool:
+    if check is None:
+        return False
+    strongest = check.figures.get("strongest")
+    return any(probe["probe"] == strongest and probe.get("confusion") for probe in check.figures.get("probes", ()))
 
 
 def side_by_side_figures(reports: Mapping[str, AuditReport]) -> list[tuple[Axes, str]]:
-    """Return the figures of several latents with their captions."""
-    return [(latents_axes(reports), "The leak of each latent, with its interval.")]
+    """Return the figure of several latents with its caption: leak beside biology, where one of them has both.
+
+    Parameters
+    ----------
+    reports
+        By name of the latent.
+    """
+    from perturbridge.plotting import plot_leak_biology
+
+    kept = [check.effect for report in reports.values() for check in report.checks if check.name == "kept"]
+    if not any(map(isfinite, kept)) or not any(leak_of(report) for report in reports.values()):
+        return []
+    caption = "Each latent by how much context is read from it and how much biology; broken lines are what is tolerated and wanted."
+    return [(plot_leak_biology(list(reports.values())), caption)]

@@ -49,8 +49,8 @@ def write_audit(
 ) -> None:
     """Write an audit: `.json` and `.html` are one file, any other name a folder.
 
-    The folder holds `audit.json`, `audit.html`, `probes.csv` and `probes.svg` (every probe under every split), `manifest.json`, and a
-    `.npy` for each latent that a repair made pass.
+    The folder holds `audit.json`, `audit.html`, `probes.csv` (every probe under every split), a figure of it for each latent
+    (`probes_*.svg`), `manifest.json`, and a `.npy` for each latent that a repair made pass.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def write_audit(
         rows = probes_rows(audited.reports)
         if rows:
             write_table(pd.DataFrame(rows), folder / "probes.csv")
-            (folder / "probes.svg").write_text(_probes_svg(audited.reports), encoding="utf-8")
+        for name, report in audited.reports.items():
+            _write_figure(report, folder / f"probes_{_file_name(name)}.svg")
         for name, repair in (repairs or {}).items():
             if repair.chosen is not None:
                 np.save(folder / f"repaired_{_file_name(name)}.npy", repair.chosen.latent.z, allow_pickle=False)
@@ -105,12 +106,11 @@ def _page(audited: AuditedLatents, repairs: Mapping[str, Repair] | None, command
     return render_report(audit_report(audited, repairs=repairs or {}, command=command))
 
 
-def _probes_svg(reports: Mapping[str, AuditReport]) -> str:
-    from perturbridge.plotting import figure_svg
+def _write_figure(report: AuditReport, path: Path) -> None:
+    from perturbridge.plotting import figure_svg, plot_probe_forest
 
-    from ._audit_figures import probes_axes
-
-    return figure_svg(probes_axes(reports))
+    if probes_rows({report.latent: report}):
+        path.write_text(figure_svg(plot_probe_forest(report)), encoding="utf-8")
 
 
 def _file_name(name: str) -> str:
