@@ -106,10 +106,12 @@ def repair(  # noqa: PLR0913 as audit
         Cells.
     use_rep
         Key of `obsm`.
-    context_key, sample_key, condition_key, state_key, control, settings
+    context_key, sample_key, condition_key, state_key, control
         As in `audit`.
     key_added
         Default `use_rep + "_repaired"`.
+    settings
+        Of every audit.
 
     Returns
     -------

@@ -50,15 +50,19 @@ class Cells:
         Names of the columns of the cell table.
     keys
         Names of the coordinates (`obsm`).
+    table, container
+        Where labels and values are read; the same where one file holds both.
+    why_no_values
+        Why there are none, empty where there are.
     """
 
     name: str
     n_cells: int
     columns: tuple[str, ...]
     keys: tuple[str, ...] = ()
-    _labels: Container | LabelTable = field(repr=False)
-    _container: Container | None = field(default=None, repr=False)
-    _why_no_values: str = field(default="", repr=False)
+    table: Container | LabelTable = field(repr=False)
+    container: Container | None = field(default=None, repr=False)
+    why_no_values: str = field(default="", repr=False)
 
     def labels(self, column: str, *, role: str) -> Labels:
         """Return the labels of a column, or of the combinations of several joined by commas; -1 marks cells without one.
@@ -81,7 +85,7 @@ class Cells:
                 problem = f"{self.name} has no cell column {part!r}, which {role} asks for."
                 near = f"Nearest names: {nearest_names(part, self.columns)}." if self.columns else "It has no columns."
                 raise DataError(problem, cure=near)
-        joined = cross([self._labels.cell_column(part) for part in parts]).as_grouping()
+        joined = cross([self.table.cell_column(part) for part in parts]).as_grouping()
         if not joined.categories:
             problem = f"Column {column!r} of {self.name} is empty in all {self.n_cells:,} cells."
             raise DataError(problem, cure=f"Name another column for {role}.")
@@ -97,7 +101,7 @@ class Cells:
         }[role]
         found = find_columns(self.columns, names)
         return tuple(
-            name for name in found if 2 <= self._labels.cell_column(name).n_levels <= max(self.n_cells // 5, 2)
+            name for name in found if 2 <= self.table.cell_column(name).n_levels <= max(self.n_cells // 5, 2)
         )
 
     def coordinates(self, key: str) -> NDArray[np.float32]:
@@ -108,10 +112,10 @@ class Cells:
         DataError
             If there are none of that name (the nearest are given), or they are no numbers.
         """
-        if isinstance(self._container, InMemory) and key in self.keys:
-            return as_coordinates(self._container.adata.obsm[key], name=f"obsm[{key!r}]")
-        if isinstance(self._container, H5adFile):
-            return read_obsm(self._container.path, key)
+        if isinstance(self.container, InMemory) and key in self.keys:
+            return as_coordinates(self.container.adata.obsm[key], name=f"obsm[{key!r}]")
+        if isinstance(self.container, H5adFile):
+            return read_obsm(self.container.path, key)
         problem = f"{self.name} has no coordinates {key!r}, and there is no file of that name."
         has = f"It has {nearest_names(key, self.keys)}." if self.keys else "It has none: name a file of coordinates."
         raise DataError(problem, cure=has)
@@ -129,13 +133,13 @@ class Cells:
         DataError
             If there are no values, or none that are counts or log1p values.
         """
-        if self._container is None or self._why_no_values:
-            problem = self._why_no_values or f"{self.name} holds no counts."
+        if self.container is None or self.why_no_values:
+            problem = self.why_no_values or f"{self.name} holds no counts."
             raise DataError(problem, cure="Name a latent to audit (--rep).")
-        where = choose_place(self._container, place=place, x_is=x_is)
-        table = read_genes(self._container, where.normalization.place)
+        where = choose_place(self.container, place=place, x_is=x_is)
+        table = read_genes(self.container, where.normalization.place)
         return Screen(
-            source=self._container.source(where.normalization.place, gene_names=table.names),
+            source=self.container.source(where.normalization.place, gene_names=table.names),
             genes=table.names,
             perturbations=(),
             perturbation_codes=np.full(self.n_cells, UNASSIGNED_CODE, dtype=np.int32),
@@ -163,7 +167,7 @@ def open_cells(source: str | Path | object, *, names: Sequence[str] = ()) -> Cel
     """
     if isinstance(source, str | Path) and str(source).endswith(COORDINATE_SUFFIXES):
         labels = open_label_table(source).in_order_of(names)
-        return Cells(name=labels.name, n_cells=labels.n_cells, columns=labels.cell_columns(), _labels=labels)
+        return Cells(name=labels.name, n_cells=labels.n_cells, columns=labels.cell_columns(), table=labels)
     table, why = _with_or_without_values(source)
     if table.n_cells == 0:
         problem = f"{table.name} holds no cells."
@@ -173,9 +177,9 @@ def open_cells(source: str | Path | object, *, names: Sequence[str] = ()) -> Cel
         n_cells=table.n_cells,
         columns=table.cell_columns(),
         keys=_keys(table),
-        _labels=table,
-        _container=table,
-        _why_no_values=why,
+        table=table,
+        container=table,
+        why_no_values=why,
     )
 
 

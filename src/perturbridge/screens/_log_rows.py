@@ -47,6 +47,11 @@ def log_rows(screen: Screen, *, n_rows: int = 4096) -> Iterator[LogRows]:
     n_rows
         Cells at a time.
 
+    Yields
+    ------
+    LogRows
+        A stretch of cells.
+
     Raises
     ------
     DataError
