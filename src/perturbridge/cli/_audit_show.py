@@ -78,7 +78,7 @@ def _print_checks(report: AuditReport) -> None:
 def _print_repair(name: str, repair: Repair) -> None:
     from perturbridge.pipeline import repair_table
 
-    table = repair_table(repair.table())
+    table = repair_table(repair)
     print_table(
         f"\nRepair of {name}: leak removed against biology lost", table.columns, table.rows, strong=table.strong
     )

@@ -134,7 +134,7 @@ def _repair(name: str, repair: Repair) -> Section:
             "Each step starts from the latent as it is, is fitted on half of the cells and audited on the other half, the mildest first. "
             f"{told}",
         ),
-        tables=(repair_table(repair.table()),),
+        tables=(repair_table(repair),),
     )
 
 

@@ -11,8 +11,9 @@ from perturbridge.report import Table
 from ._summary import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from perturbridge.audit import Repair
     from perturbridge.values import AuditReport, Check
 
 __all__ = [
@@ -176,17 +177,13 @@ def probes_table(reports: Mapping[str, AuditReport]) -> Table:
     return Table(columns=columns, rows=rows)
 
 
-def repair_table(rungs: Sequence[Mapping[str, Any]]) -> Table:
+def repair_table(repair: Repair) -> Table:
     """Leak removed against biology lost, one row per rung of the ladder; the one that passed is set off."""
-    rows = tuple(
-        (
-            str(rung["step"]),
-            str(rung["verdict"]),
-            f"{number(rung['leak_auc'])} [{number(rung['leak_low'])}, {number(rung['leak_high'])}]",
-            f"{number(rung['kept'])} ({rung['kept_what']})" if rung["kept"] is not None else "–",
-        )
-        for rung in rungs
-    )
-    passed = [i for i, rung in enumerate(rungs) if rung["verdict"] == "pass"]
+    rows = []
+    for rung in repair.rungs:
+        report, kept = rung.report, rung.report["kept"]
+        by = "" if report.verdict == "pass" else f" ({report.decisive.name})"
+        told = f"{_interval(kept)} ({kept.effect_name})" if kept.effect_name else "–"
+        rows.append((rung.step, report.verdict + by, _interval(leak_of(report)), told))
     columns = ("repair", "verdict", "#context read, AUC", "#biology")
-    return Table(columns=columns, rows=rows, strong=passed[0] if passed else -1)
+    return Table(columns=columns, rows=tuple(rows), strong=-1 if repair.chosen is None else len(rows) - 1)

@@ -100,9 +100,7 @@ class Cells:
             "state": STATE_NAMES,
         }[role]
         found = find_columns(self.columns, names)
-        return tuple(
-            name for name in found if 2 <= self.table.cell_column(name).n_levels <= max(self.n_cells // 5, 2)
-        )
+        return tuple(name for name in found if 2 <= self.table.cell_column(name).n_levels <= max(self.n_cells // 5, 2))
 
     def coordinates(self, key: str) -> NDArray[np.float32]:
         """Return the coordinates of that name `(n_cells, n_dims)`.
