@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,25 @@ def report_figures(report: AuditReport) -> list[tuple[Axes, str]]:
     confused = next((check for check in (leak_of(report), *report.checks) if _has_confusion(check)), None)
     if confused is not None:
         caption = "Of the cells of each context (rows), the share in % that the strongest probe names as each context."
-        drawn.append((plot_confusion(confused), caption))
+        drawn.append((plot_confusion(_named(confused, report)), caption))
     shifts = [check for check in report.checks if check.figures.get("control_shift")]
     if shifts:
         caption = "Means of each context's controls; the circle is how far a typical perturbation moves cells."
         drawn.append((plot_control_displacement(shifts[0]), caption))
     return drawn
+
+
+def _named(check: Check, report: AuditReport) -> Check:
+    """Give a readout the names of its contexts, which the readout over all cells lists: equally many are the same ones."""
+    names = next(
+        (c.figures["contexts"] for c in report.checks if c.name == "readout_random" and "contexts" in c.figures), ()
+    )
+    confusion = next(
+        probe["confusion"] for probe in check.figures["probes"] if probe["probe"] == check.figures["strongest"]
+    )
+    if "contexts" in check.figures or len(names) != len(confusion):
+        return check
+    return replace(check, figures={**check.figures, "contexts": names})
 
 
 def _has_confusion(check: Check | None) -> bool:

@@ -50,7 +50,7 @@ def audit_report(audited: AuditedLatents, *, repairs: Mapping[str, Repair], comm
         answer=" ".join(f"{verdict_sentence(report)} {meaning_for_transport(report)}" for report in reports.values()),
         sections=(
             *((_side_by_side(reports),) if len(reports) > 1 else ()),
-            *(_one(report) for report in reports.values()),
+            *(_one(report, alone=len(reports) == 1) for report in reports.values()),
             *(_repair(name, repair) for name, repair in repairs.items()),
             _probes(reports),
             _inputs(audited),
@@ -106,17 +106,18 @@ def _side_by_side(reports: Mapping[str, AuditReport]) -> Section:
     )
 
 
-def _one(report: AuditReport) -> Section:
-    evidence = tuple(
-        f"{check.name}: {check.question} {check.evidence}" for check in report.checks if check is not report.decisive
-    )
+def _one(report: AuditReport, *, alone: bool) -> Section:
+    said = () if alone else (f"{verdict_sentence(report)} {meaning_for_transport(report)}",)
     warned = _is_bad(report)
-    first = (f"{verdict_sentence(report)} {meaning_for_transport(report)}",)
+    found = Table(
+        columns=("check", "question", "what was found"),
+        rows=tuple((check.name, check.question, check.evidence) for check in report.checks),
+    )
     return Section(
         title=f"{report.latent}: {report.verdict}",
-        sentences=(*first, *(() if warned else (_evidence(report),)), *evidence),
+        sentences=said if warned else (*said, _evidence(report)),
         warnings=(_evidence(report),) if warned else (),
-        tables=(checks_table(report),),
+        tables=(checks_table(report), found),
         figures=_figures(report_figures(report)),
     )
 
