@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     )
     from perturbridge.errors import PerturbridgeError
     from perturbridge.evaluation import compare, score, summarize
-    from perturbridge.pipeline import RunConfig, audit_data, cross_validate, evaluate, predict, read_audit, run
+    from perturbridge.pipeline import (
+        RunConfig,
+        audit_data,
+        cross_validate,
+        evaluate,
+        predict,
+        read_audit,
+        repair_audited,
+        run,
+    )
     from perturbridge.screens import (
         describe_screen,
         make_split,
@@ -90,6 +99,7 @@ __all__ = [
     "read_prediction",
     "read_screen",
     "read_split",
+    "repair_audited",
     "repair_latent",
     "run",
     "score",
@@ -115,7 +125,8 @@ _HOMES = MappingProxyType(
         "PerturbridgeError": "errors",
         **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
         **dict.fromkeys(
-            ("RunConfig", "audit_data", "cross_validate", "evaluate", "predict", "read_audit", "run"), "pipeline"
+            ("RunConfig", "audit_data", "cross_validate", "evaluate", "predict", "read_audit", "repair_audited", "run"),
+            "pipeline",
         ),
         **dict.fromkeys(
             (
