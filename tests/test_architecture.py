@@ -25,6 +25,8 @@ ROOMS = [
     "plotting",
     "report",
     "pipeline",
+    "tl",
+    "pl",
 ]
 FILES = sorted(path for path in SOURCE.rglob("*.py"))
 HEAVY = ("torch", "ot", "sklearn", "anndata", "matplotlib", "pandas", "scipy", "numba", "h5py")
@@ -118,8 +120,8 @@ def test_public_names_are_true_unique_and_never_a_room():
 
 
 def test_unknown_public_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'audit_latents'"):
-        _ = perturbridge.audit_latents
+    with pytest.raises(AttributeError, match="no attribute 'audit_latants'"):
+        _ = perturbridge.audit_latants
 
 
 def _public_callables():

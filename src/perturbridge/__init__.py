@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perturbridge import pl, tl
+    from perturbridge.audit import AuditSettings, audit_latent, audit_latents, repair_latent
     from perturbridge.effects import EffectModel, GenePert, default_baselines
     from perturbridge.embeddings import (
         convert_embedding,
@@ -25,7 +27,16 @@ if TYPE_CHECKING:
     )
     from perturbridge.errors import PerturbridgeError
     from perturbridge.evaluation import compare, score, summarize
-    from perturbridge.pipeline import RunConfig, cross_validate, evaluate, predict, run
+    from perturbridge.pipeline import (
+        RunConfig,
+        audit_data,
+        cross_validate,
+        evaluate,
+        predict,
+        read_audit,
+        repair_audited,
+        run,
+    )
     from perturbridge.screens import (
         describe_screen,
         make_split,
@@ -40,13 +51,25 @@ if TYPE_CHECKING:
         write_screen,
         write_split,
     )
-    from perturbridge.values import Effects, GeneEmbedding, PerturbationName, Prediction, Screen, Split
+    from perturbridge.values import (
+        AuditReport,
+        Effects,
+        GeneEmbedding,
+        Latent,
+        PerturbationName,
+        Prediction,
+        Screen,
+        Split,
+    )
 
 __all__ = [
+    "AuditReport",
+    "AuditSettings",
     "EffectModel",
     "Effects",
     "GeneEmbedding",
     "GenePert",
+    "Latent",
     "PerturbationName",
     "PerturbridgeError",
     "Prediction",
@@ -54,6 +77,9 @@ __all__ = [
     "Screen",
     "Split",
     "__version__",
+    "audit_data",
+    "audit_latent",
+    "audit_latents",
     "compare",
     "convert_embedding",
     "coverage",
@@ -63,18 +89,23 @@ __all__ = [
     "evaluate",
     "make_split",
     "open_embedding",
+    "pl",
     "predict",
     "pseudobulk",
     "read_aliases",
+    "read_audit",
     "read_effects",
     "read_embedding",
     "read_prediction",
     "read_screen",
     "read_split",
+    "repair_audited",
+    "repair_latent",
     "run",
     "score",
     "simulate",
     "summarize",
+    "tl",
     "write_effects",
     "write_embedding",
     "write_prediction",
@@ -85,6 +116,7 @@ __all__ = [
 # Each name is imported when it is first asked for, so that `import perturbridge` costs next to nothing.
 _HOMES = MappingProxyType(
     {
+        **dict.fromkeys(("AuditSettings", "audit_latent", "audit_latents", "repair_latent"), "audit"),
         **dict.fromkeys(("EffectModel", "GenePert", "default_baselines"), "effects"),
         **dict.fromkeys(
             ("convert_embedding", "coverage", "open_embedding", "read_aliases", "read_embedding", "write_embedding"),
@@ -92,7 +124,10 @@ _HOMES = MappingProxyType(
         ),
         "PerturbridgeError": "errors",
         **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
-        **dict.fromkeys(("RunConfig", "cross_validate", "evaluate", "predict", "run"), "pipeline"),
+        **dict.fromkeys(
+            ("RunConfig", "audit_data", "cross_validate", "evaluate", "predict", "read_audit", "repair_audited", "run"),
+            "pipeline",
+        ),
         **dict.fromkeys(
             (
                 "describe_screen",
@@ -110,7 +145,10 @@ _HOMES = MappingProxyType(
             ),
             "screens",
         ),
-        **dict.fromkeys(("Effects", "GeneEmbedding", "PerturbationName", "Prediction", "Screen", "Split"), "values"),
+        **dict.fromkeys(
+            ("AuditReport", "Effects", "GeneEmbedding", "Latent", "PerturbationName", "Prediction", "Screen", "Split"),
+            "values",
+        ),
     }
 )
 
@@ -120,6 +158,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version("perturbridge")
+    if name in ("pl", "tl"):
+        return import_module(f"perturbridge.{name}")
     if name not in _HOMES:
         message = f"module 'perturbridge' has no attribute {name!r}"
         raise AttributeError(message)

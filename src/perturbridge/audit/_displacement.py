@@ -71,7 +71,7 @@ class Displacement:
     control_means
         `(n_contexts, n_dims)`.
     typical
-        Root mean square length of D_p.
+        Root mean square length of D_p − L_p, what perturbations do inside their contexts.
     """
 
     leak: Ratio
@@ -95,7 +95,7 @@ def displacement_leak(cells: Cells, *, n_permutations: int, rng: np.random.Gener
     own, all_ = _mixes(cells)
     whole = moments.lengths(own, all_)
     without = np.stack([moments.without(fold).lengths(own, all_) for fold in range(_N_FOLDS)])
-    leak = Ratio(whole, without)
+    leak = Ratio(whole[:2], without[:, :2])
     strata = cells.control_strata
     shuffles = shuffled_within(cells.control_context, strata, n_shuffles=n_permutations, rng=rng)
     sizes = np.bincount(cells.perturbation)
@@ -112,7 +112,7 @@ def displacement_leak(cells: Cells, *, n_permutations: int, rng: np.random.Gener
         p=p,
         placebo=placebo / whole[1] if whole[1] > 0 else float("nan"),
         control_means=means,
-        typical=float(np.sqrt(max(whole[1], 0.0))),
+        typical=float(np.sqrt(max(whole[2], 0.0))),
     )
 
 
@@ -184,7 +184,7 @@ class _Moments:
         return _Moments(self.sums[:, kept], self.squares[:, kept], self.counts[:, kept])
 
     def lengths(self, own: NDArray[np.float64], all_: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Σ g ‖L‖² and Σ g ‖D‖² `(2,)`, over perturbations of three cells or more."""
+        """Σ g ‖L‖², Σ g ‖D‖² and Σ g ‖D − L‖² `(3,)`, over perturbations of two cells or more."""
         n_contexts = own.shape[1]
         n = self.counts.sum(axis=1)
         means = self.sums.sum(axis=1) / np.maximum(n, 1.0)[:, None]
@@ -194,6 +194,8 @@ class _Moments:
         leak = _squared_length(own - all_, means[control], noise[control])
         gap = means[perturbed] - all_ @ means[control]
         moved = (gap**2).sum(axis=1) - noise[perturbed] - (all_**2) @ noise[control]
+        matched = means[perturbed] - own @ means[control]
+        inside = (matched**2).sum(axis=1) - noise[perturbed] - (own**2) @ noise[control]
         weights = np.where(n[perturbed] > 1, n[perturbed], 0.0)
         total = max(float(weights.sum()), 1.0)
-        return np.array([weights @ leak / total, weights @ moved / total])
+        return np.array([float(weights @ each) / total for each in (leak, moved, inside)])

@@ -106,7 +106,10 @@ def _bounds(
         n_folds = folds.shape[1]
         value = float(np.nanmean(folds))
         # Folds share their training samples: the variance of their mean is (1/G + 1/(G−1)) S² (Nadeau and Bengio, 2003).
-        spread = float(np.sqrt(np.mean(np.nanvar(folds, axis=1, ddof=1)) * (1 / n_folds + 1 / (n_folds - 1))))
+        # A fold without two contexts in one stratum says nothing; from a single fold there is no spread.
+        told = folds[np.isfinite(folds).sum(axis=1) > 1]
+        variance = float(np.mean(np.nanvar(told, axis=1, ddof=1))) if len(told) else np.nan
+        spread = float(np.sqrt(variance * (1 / n_folds + 1 / (n_folds - 1))))
         error = max(spread, readouts[0].readings[i].standard_error)
         wide = float(t.ppf(1 - (1 - settings.confidence) / len(readouts[0].readings), n_folds - 1))
         narrow = float(t.ppf(settings.confidence, n_folds - 1))

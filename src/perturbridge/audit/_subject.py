@@ -160,7 +160,8 @@ def make_subject(
         if missing.any() and not drop_unlabelled:
             problem = f"{int(missing.sum()):,} of {n:,} cells have no {role} ({labels.column!r}), the first is cell {int(np.argmax(missing))}."
             raise DataError(
-                problem, cure="Label these cells, or pass drop_unlabelled=True to leave them out of the audit."
+                problem,
+                cure="Label these cells, or pass drop_unlabelled=True (--drop-unlabelled) to leave them out of the audit.",
             )
         known &= ~missing
     if not known.any():

@@ -9,6 +9,7 @@ import typer
 
 from perturbridge.errors import PerturbridgeError
 
+from ._audit import audit
 from ._demo import demo
 from ._embed import embed_app
 from ._evaluate import evaluate
@@ -48,14 +49,14 @@ def build_app() -> typer.Typer:
         add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback()(_root)
-    for command in (demo, inspect, run, predict, evaluate, pseudobulk):
+    for command in (demo, inspect, run, predict, evaluate, audit, pseudobulk):
         app.command()(command)
     app.add_typer(embed_app(), name="embed")
     return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status: 0 done, 2 bad input or usage; a fault of ours shows its traceback."""
+    """Run the program and return its exit status: 0 done, 2 bad input or usage, 3 a latent fails its audit; a fault of ours shows its traceback."""
     try:
         build_app()(args=list(argv) if argv is not None else None)
     except SystemExit as stop:

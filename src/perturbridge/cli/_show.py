@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["check_output", "console", "print_findings", "print_json", "print_table", "progress_bars"]
 
-STAGES = MappingProxyType({"cells": "summing cells", "fits": "fitting and scoring"})
+STAGES = MappingProxyType(
+    {
+        "cells": "summing cells",
+        "fits": "fitting and scoring",
+        "pca": "components of the counts",
+        "audits": "auditing latents",
+        "repairs": "repairing latents",
+    }
+)
 
 
 def console() -> Console:

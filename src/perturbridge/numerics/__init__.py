@@ -13,10 +13,12 @@ from ._grouped import group_means
 from ._kernels import linear_kernel, median_squared_distance, rbf_kernel, squared_distances
 from ._loo_ridge import LooRidge
 from ._neighbors import nearest_rows
+from ._pca import Pca, streaming_pca
 from ._rows import l2_normalize, sum_rows
 
 __all__ = [
     "LooRidge",
+    "Pca",
     "bca_interval",
     "bootstrap_means",
     "compiled",
@@ -28,5 +30,6 @@ __all__ = [
     "rbf_kernel",
     "sign_flip_test",
     "squared_distances",
+    "streaming_pca",
     "sum_rows",
 ]

@@ -7,6 +7,20 @@ Depends on: every room, pydantic.
 
 from __future__ import annotations
 
+from perturbridge.audit import AuditSettings
+
+from ._audit import AuditedLatents, audit_data
+from ._audit_files import audit_json, read_audit, write_audit
+from ._audit_repair import repair_audited
+from ._audit_report import audit_section
+from ._audit_words import (
+    checks_table,
+    latents_table,
+    meaning_for_transport,
+    probes_table,
+    repair_table,
+    verdict_sentence,
+)
 from ._config import RunConfig, config_from_mapping, config_to_toml, read_config
 from ._cross_validate import CrossValidation, cross_validate
 from ._demo import write_demo_screen
@@ -20,12 +34,18 @@ from ._summary import comparison_table, finding_line, headline_table, targets_se
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
 
 __all__ = [
+    "AuditSettings",
+    "AuditedLatents",
     "CrossValidation",
     "Run",
     "RunConfig",
+    "audit_data",
+    "audit_json",
+    "audit_section",
     "build",
     "check_folder",
     "check_prediction_format",
+    "checks_table",
     "comparison_table",
     "config_from_mapping",
     "config_to_toml",
@@ -38,13 +58,21 @@ __all__ = [
     "headline_table",
     "inspect",
     "json_ready",
+    "latents_table",
     "load_model",
+    "meaning_for_transport",
     "predict",
+    "probes_table",
+    "read_audit",
     "read_config",
+    "repair_audited",
+    "repair_table",
     "run",
     "save_prediction",
     "shipped_tables",
     "targets_sentence",
+    "verdict_sentence",
+    "write_audit",
     "write_demo_screen",
     "write_pseudobulk",
 ]

@@ -7,9 +7,22 @@ Depends on: matplotlib.
 
 from __future__ import annotations
 
+from ._confusion import plot_confusion
+from ._control_displacement import plot_control_displacement
 from ._forest import plot_forest
+from ._leak_biology import plot_leak_biology
 from ._paired import plot_paired
+from ._probe_forest import plot_probe_forest
 from ._strength import plot_strength
 from ._svg import figure_svg
 
-__all__ = ["figure_svg", "plot_forest", "plot_paired", "plot_strength"]
+__all__ = [
+    "figure_svg",
+    "plot_confusion",
+    "plot_control_displacement",
+    "plot_forest",
+    "plot_leak_biology",
+    "plot_paired",
+    "plot_probe_forest",
+    "plot_strength",
+]

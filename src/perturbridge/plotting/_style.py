@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ACCENT", "INK", "MUTED", "new_axes", "tidy"]
+__all__ = ["ACCENT", "ALERT", "INK", "MUTED", "new_axes", "tidy"]
 
 # Blue and grey of equal lightness steps: told apart in print and by color-blind readers.
 ACCENT = "#1f5fa8"
 MUTED = "#8a8f98"
+# What breaks a tolerance; always beside a mark or a word that says so.
+ALERT = "#b4531f"
 INK = "#22262b"
 
 

@@ -8,8 +8,11 @@ Depends on: values; h5py, scipy, pandas, anndata, numba.
 from __future__ import annotations
 
 from . import simulate
+from ._cells import Cells, control_cells, open_cells
 from ._describe import describe_screen
+from ._log_rows import LogRows, log_rows
 from ._read import open_source, read_screen
+from .files._obsm import COORDINATE_SUFFIXES, read_coordinates
 from .files._source_array import ArraySource
 from .meaning._labels import LabelRule, parse_label
 from .meaning._presets import PRESETS, Preset
@@ -22,16 +25,23 @@ from .summing._on_target import TargetChange, target_changes
 from .summing._pseudobulk import pseudobulk
 
 __all__ = [
+    "COORDINATE_SUFFIXES",
     "PRESETS",
     "ArraySource",
+    "Cells",
     "LabelRule",
+    "LogRows",
     "Preset",
     "TargetChange",
+    "control_cells",
     "describe_screen",
+    "log_rows",
     "make_split",
+    "open_cells",
     "open_source",
     "parse_label",
     "pseudobulk",
+    "read_coordinates",
     "read_effects",
     "read_prediction",
     "read_screen",

@@ -1,0 +1,69 @@
+"""The repair ladder over latents that were audited and did not pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge.audit import repair_latent
+from perturbridge.values import Labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from perturbridge.audit import Repair
+
+    from ._audit import AuditedLatents
+
+__all__ = ["repair_audited"]
+
+
+def repair_audited(
+    audited: AuditedLatents, *, progress: Callable[[str, int, int], None] | None = None
+) -> dict[str, Repair]:
+    """Repair each latent that does not pass, mildest step first, each step audited on cells it was not fitted on.
+
+    Cells without a label are left out, as they were in the audit.
+
+    Parameters
+    ----------
+    audited
+        What `audit_data` returned.
+    progress
+        Called with the stage `"repairs"`, steps done and steps in all.
+    """
+    wanted = [name for name, report in audited.reports.items() if report.verdict != "pass"]
+    labels: dict[str, Labels | None] = dict(audited.groupings.by_role)
+    known = np.ones(len(audited.groupings.control), dtype=np.bool_)
+    for grouping in labels.values():
+        if grouping is not None:
+            known &= grouping.codes >= 0
+    keep = np.flatnonzero(known)
+    kept = {role: None if grouping is None else _rows(grouping, keep) for role, grouping in labels.items()}
+    control = audited.groupings.control[keep]
+    repairs = {}
+    for i, name in enumerate(wanted):
+        if progress is not None:
+            progress("repairs", i, len(wanted))
+        latent = audited.latents[name]
+        # Steps are held against a run's split. Here the only halves are the ladder's own, which no step before it could know.
+        repairs[name] = repair_latent(
+            replace(latent, z=latent.z[keep], cells=latent.cells[keep], steps=()),
+            context=kept["context"],  # type: ignore[arg-type]
+            sample=kept["sample"],
+            condition=kept["condition"],
+            state=kept["state"],
+            control=control if control.any() else None,
+            settings=audited.settings,
+        )
+    if progress is not None and wanted:
+        progress("repairs", len(wanted), len(wanted))
+    return repairs
+
+
+def _rows(labels: Labels, keep: NDArray[np.int64]) -> Labels:
+    return Labels(labels.column, labels.categories, labels.codes[keep])

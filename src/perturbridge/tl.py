@@ -1,0 +1,176 @@
+"""Analyses of an AnnData object in place, in the manner of scanpy's `tl`.
+
+Takes: AnnData; columns of `obs` and keys of `obsm` by name.
+Gives: records; results under `uns["perturbridge"]` as plain types that survive `write_h5ad`, latents under `obsm`.
+Depends on: pipeline.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from perturbridge import pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from perturbridge.pipeline import AuditSettings
+    from perturbridge.values import AuditReport
+
+__all__ = ["audit", "repair"]
+
+
+def audit(  # noqa: PLR0913 one keyword for each thing an object may call by its own name
+    adata: AnnData,
+    *,
+    context_key: str,
+    use_rep: str | None = None,
+    sample_key: str | None = None,
+    condition_key: str | None = None,
+    state_key: str | None = None,
+    control: str | Sequence[str] = (),
+    layer: str | None = None,
+    drop_unlabelled: bool = False,
+    settings: AuditSettings | None = None,
+) -> AuditReport:
+    """Can `obsm[use_rep]` be trusted before transport? Writes `uns["perturbridge"]["audit"][use_rep]`.
+
+    Parameters
+    ----------
+    adata
+        Cells; counts in `X`, `raw` or a layer, where there are any, serve as reference.
+    context_key
+        Column of `obs` with the technical grouping that must not be readable.
+    use_rep
+        Key of `obsm`. None: a PCA made here of the counts, as `"PCA-16"`. Audits of several latents are kept side by side.
+    sample_key, condition_key, state_key
+        Columns of the biological unit, the perturbation, and biology worth keeping.
+    control
+        Labels of `condition_key` that are controls; default the usual spellings.
+    layer
+        Layer that holds the counts; by default found.
+    drop_unlabelled
+        Leave out cells with a missing label, counted in the report, instead of refusing them.
+    settings
+        Tolerances, sizes, seed.
+
+    Returns
+    -------
+    AuditReport
+        Its `require()` raises unless the gate is open.
+
+    Raises
+    ------
+    DataError
+        If a column or key does not exist, a label is missing, or the latent holds NaN.
+    """
+    audited = pipeline.audit_data(
+        adata,
+        rep=() if use_rep is None else (use_rep,),
+        context=context_key,
+        sample=sample_key,
+        condition=condition_key,
+        state=state_key,
+        control=control,
+        place=layer,
+        drop_unlabelled=drop_unlabelled,
+        settings=settings,
+    )
+    (name, report) = next(iter(audited.reports.items()))
+    _audits(adata)[name] = _plain(report)
+    return report
+
+
+def repair(  # noqa: PLR0913 as audit
+    adata: AnnData,
+    *,
+    use_rep: str,
+    context_key: str,
+    sample_key: str | None = None,
+    condition_key: str | None = None,
+    state_key: str | None = None,
+    control: str | Sequence[str] = (),
+    key_added: str | None = None,
+    settings: AuditSettings | None = None,
+) -> list[dict[str, Any]]:
+    """Take the context out of `obsm[use_rep]` by the mildest step that passes its audit; writes `obsm[key_added]` if one does.
+
+    Parameters
+    ----------
+    adata
+        Cells.
+    use_rep
+        Key of `obsm`.
+    context_key, sample_key, condition_key, state_key, control
+        As in `audit`.
+    key_added
+        Default `use_rep + "_repaired"`.
+    settings
+        Of every audit.
+
+    Returns
+    -------
+    list of dict
+        One record per step tried: verdict, leak and biology kept.
+
+    Raises
+    ------
+    DataError
+        As `audit`; a cell without a label has no repair.
+    """
+    audited = pipeline.audit_data(
+        adata,
+        rep=(use_rep,),
+        context=context_key,
+        sample=sample_key,
+        condition=condition_key,
+        state=state_key,
+        control=control,
+        settings=settings,
+    )
+    done = pipeline.repair_audited(audited)
+    if use_rep not in done:
+        return []
+    chosen = done[use_rep].chosen
+    if chosen is not None:
+        key = key_added or f"{use_rep}_repaired"
+        adata.obsm[key] = chosen.latent.z.copy()
+        _audits(adata)[key] = _plain(replace(chosen.report, latent=key))
+    return done[use_rep].table()
+
+
+def _audits(adata: AnnData) -> dict[str, Any]:
+    """Return the part of `uns` that holds audits, by latent; it is made where there is none."""
+    held: dict[str, Any] = adata.uns.setdefault("perturbridge", {}).setdefault("audit", {})
+    return held
+
+
+def _plain(report: AuditReport) -> dict[str, Any]:
+    """What `uns` can hold of a report: scalars to look at, and all of it as JSON text for `AuditReport.from_json`."""
+    checks = {
+        check.name: {
+            "verdict": check.verdict,
+            "gates": check.gates,
+            "evidence": check.evidence,
+            "cure": check.cure,
+            "effect_name": check.effect_name,
+            **{
+                key: float(getattr(check, key))
+                for key in ("effect", "low", "high", "p", "threshold")
+                if not isnan(getattr(check, key))
+            },
+        }
+        for check in report.checks
+    }
+    return {
+        "verdict": report.verdict,
+        "allows": report.allows,
+        "fingerprint": report.fingerprint,
+        "checks": checks,
+        "json": json.dumps(pipeline.json_ready(report.as_json())),
+    }
