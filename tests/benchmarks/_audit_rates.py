@@ -6,6 +6,7 @@ most 5 % of the time. Where cells or samples are too few the answer must be `und
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import numpy as np
@@ -79,8 +80,10 @@ def verdicts(scenario: dict, n_seeds: int, *, held_out: bool = False) -> dict:
 def run(*, quick: bool) -> list[dict]:
     rows = []
     for name, scenario in (CLEAN | LEAKY).items():
-        n_seeds = 3 if quick else 10 if scenario["n_cells"] > 5_000 else 60
+        n_seeds = 3 if quick else 6 if scenario["n_cells"] > 5_000 else 30
         rows.append({"scenario": name} | verdicts(scenario, n_seeds))
+        print(rows[-1], file=sys.stderr, flush=True)
     for name, scenario in HELD_OUT.items():
-        rows.append({"scenario": f"held out: {name}"} | verdicts(scenario, 3 if quick else 60, held_out=True))
+        rows.append({"scenario": f"held out: {name}"} | verdicts(scenario, 3 if quick else 30, held_out=True))
+        print(rows[-1], file=sys.stderr, flush=True)
     return rows

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_held_out"]
 
-_N_DEALS = 3
 _FEWEST = 4
 
 
@@ -57,17 +56,13 @@ def check_held_out(
     rows = rows[subsample(relabelled(subject.context.codes[rows]), settings.max_cells, rng)]
     codes, samples = relabelled(subject.context.codes[rows]), relabelled(subject.sample.codes[rows])
     strata = relabelled(subject.strata[rows])
-    readouts = []
-    for _ in range(1 if crossed else _N_DEALS):
-        folds = held_out_sample_folds(np.arange(samples.max() + 1), _context_of(samples, codes), rng, crossed=crossed)[
-            samples
-        ]
-        within = joint(strata, samples) if crossed else strata
-        task = Task(z=subject.z[rows], codes=codes, strata=within, folds=folds, clusters=samples)
-        readouts.append(read_out(task, confidence=settings.confidence, rng=rng))
-    bounds = _bounds(readouts, crossed=crossed, settings=settings)
+    fold_of = held_out_sample_folds(np.arange(samples.max() + 1), _context_of(samples, codes), rng, crossed=crossed)
+    within = joint(strata, samples) if crossed else strata
+    task = Task(z=subject.z[rows], codes=codes, strata=within, folds=fold_of[samples], clusters=samples)
+    readout = read_out(task, confidence=settings.confidence, rng=rng)
+    bounds = _bounds(readout, crossed=crossed, settings=settings)
     p, attainable = _p_value(subject, design, settings, crossed=crossed, rng=rng)
-    return _as_check(readouts, bounds, design=design, settings=settings, p=(p, attainable))
+    return _as_check(readout, bounds, design=design, settings=settings, p=(p, attainable))
 
 
 def _context_of(samples: NDArray[np.int64], codes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,25 +88,19 @@ def _untestable(subject: Subject, design: Design) -> Check:
     )
 
 
-def _bounds(
-    readouts: list[Readout], *, crossed: bool, settings: AuditSettings
-) -> dict[str, tuple[float, float, float]]:
+def _bounds(readout: Readout, *, crossed: bool, settings: AuditSettings) -> dict[str, tuple[float, float, float]]:
     """By probe: AUC, low, high; from samples as units."""
     out = {}
-    for i, reading in enumerate(readouts[0].readings):
+    for reading in readout.readings:
         if crossed:
             out[reading.probe] = (reading.auc.value, reading.low, reading.high)
             continue
-        folds = np.array([r.readings[i].per_fold for r in readouts])
-        n_folds = folds.shape[1]
-        value = float(np.nanmean(folds))
+        n_folds = len(reading.per_fold)
+        value = float(np.nanmean(reading.per_fold))
         # Folds share their training samples: the variance of their mean is (1/G + 1/(G−1)) S² (Nadeau and Bengio, 2003).
-        # A fold without two contexts in one stratum says nothing; from a single fold there is no spread.
-        told = folds[np.isfinite(folds).sum(axis=1) > 1]
-        variance = float(np.mean(np.nanvar(told, axis=1, ddof=1))) if len(told) else np.nan
-        spread = float(np.sqrt(variance * (1 / n_folds + 1 / (n_folds - 1))))
-        error = max(spread, readouts[0].readings[i].standard_error)
-        wide = float(t.ppf(1 - (1 - settings.confidence) / len(readouts[0].readings), n_folds - 1))
+        spread = float(np.nanstd(reading.per_fold, ddof=1) * np.sqrt(1 / n_folds + 1 / (n_folds - 1)))
+        error = max(spread, reading.standard_error)
+        wide = float(t.ppf(1 - (1 - settings.confidence) / len(readout.readings), n_folds - 1))
         narrow = float(t.ppf(settings.confidence, n_folds - 1))
         out[reading.probe] = (value, max(0.0, value - wide * error), min(1.0, value + narrow * error))
     return out
@@ -133,7 +122,7 @@ def _p_value(
 
 
 def _as_check(
-    readouts: list[Readout],
+    readout: Readout,
     bounds: dict[str, tuple[float, float, float]],
     *,
     design: Design,
@@ -145,7 +134,7 @@ def _as_check(
     crossed = design.relation == "crossed"
     n_units = min(design.samples_per_context)
     verdict, settle = _judge(low, high, n_units=n_units, settings=settings, design=design)
-    per_fold = [f for r in readouts[0].readings if r.probe == best for f in r.per_fold]
+    per_fold = [f for r in readout.readings if r.probe == best for f in r.per_fold]
     how = "whole samples" if crossed else "one sample of every context together"
     evidence = (
         f"With {how} held out, the strongest probe ({best}) reads the context with AUC {value:.3f} (folds {min(per_fold):.3f} to "
@@ -154,7 +143,7 @@ def _as_check(
     figures: dict[str, Any] = {
         "probes": [
             r.as_json() | {"auc": bounds[r.probe][0], "low": bounds[r.probe][1], "high": bounds[r.probe][2]}
-            for r in readouts[0].readings
+            for r in readout.readings
         ],
         "relation": design.relation,
         "strongest": best,

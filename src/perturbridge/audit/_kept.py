@@ -135,8 +135,8 @@ def _measure(
     if role == "condition" and subject.state is not None:
         strata = joint(strata, subject.state.codes[rows].astype(np.int64))
     folds = random_folds(codes, strata, n_folds=settings.n_folds, rng=rng)
-    # Boosted trees cost more than all other probes together, and this check compares rather than hunts.
-    probes = tuple(p for p in ladder_for(int(codes.max()) + 1) if p.name != "boosting")
+    # One probe of each kind, line and neighborhood: this check compares two latents rather than hunts.
+    probes = tuple(p for p in ladder_for(int(codes.max()) + 1) if p.name in ("linear", "neighbors"))
 
     def read(z: NDArray[np.float64]) -> Readout:
         task = Task(z=z, codes=codes, strata=strata, folds=folds, probes=probes)

@@ -59,7 +59,7 @@ class Probe:
 LADDER = (
     Probe(name="linear", title="linear (closed form)", scores=linear_scores, max_classes=5_000, max_cells=1_000_000),
     Probe(name="logistic", title="logistic regression", scores=logistic_scores, max_classes=30, max_cells=20_000),
-    Probe(name="neighbors", title="30 nearest neighbors", scores=neighbor_scores, max_classes=1_000, max_cells=10_000),
+    Probe(name="neighbors", title="30 nearest neighbors", scores=neighbor_scores, max_classes=1_000, max_cells=5_000),
     Probe(name="boosting", title="gradient boosting", scores=boosting_scores, max_classes=16, max_cells=10_000),
 )
 """From weakest to strongest. A new probe is one file and one line here."""
