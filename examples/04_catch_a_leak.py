@@ -18,7 +18,7 @@ simulated = pb.simulate.screen(
 pb.write_screen(simulated, path)
 
 # %% The audit of a PCA made of the counts; rep="X_scVI" would audit a latent of yours
-settings = pb.AuditSettings(n_permutations=199)
+settings = pb.AuditSettings(n_permutations=199, n_folds=3)
 audited = pb.audit_data(path, context="context", condition="perturbation", state="state", settings=settings)
 report = audited.reports["PCA-16"]
 print(report.verdict, "|", report.decisive.name, report.decisive.figure)

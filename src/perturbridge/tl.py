@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from perturbridge.pipeline import AuditSettings
+    from perturbridge.audit import AuditSettings
     from perturbridge.values import AuditReport
 
 __all__ = ["audit", "repair"]

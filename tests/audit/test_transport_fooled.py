@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from tests.audit._planted import screen_like, subject_of
 
+from perturbridge.audit._displacement import Cells, displacement_leak
+from perturbridge.audit._pairing import assortativity
 from perturbridge.audit._ratio import Ratio, balanced_folds
+from perturbridge.audit._shuffles import shuffled_within
 from perturbridge.audit._sinkhorn import entropic_plan
 from perturbridge.audit._transport_fooled import check_transport
 
@@ -143,3 +146,44 @@ def test_ratio_covers_the_truth_and_says_when_it_cannot():
 def test_folds_are_even_over_small_groups():
     folds = balanced_folds(np.repeat(np.arange(50), 3), n_folds=20, rng=np.random.default_rng(0))
     assert np.ptp(np.bincount(folds, minlength=20)) <= 1
+
+
+def test_squared_lengths_are_free_of_sampling():
+    """Twelve controls in each of two contexts and no effect of either kind: both lengths have mean 0, with the noise they would not."""
+    lengths = []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        cells = Cells(
+            control=rng.normal(size=(24, 4)),
+            perturbed=rng.normal(size=(30, 4)),
+            control_context=np.repeat([0, 1], 12),
+            perturbed_context=np.repeat([0, 1], [3, 27]),
+            perturbation=np.zeros(30, dtype=np.int64),
+            control_strata=np.zeros(24, dtype=np.int64),
+            perturbed_strata=np.zeros(30, dtype=np.int64),
+        )
+        lengths.append(displacement_leak(cells, n_permutations=9, rng=rng).leak.whole)
+    mean, error = np.mean(lengths, axis=0), np.std(lengths, axis=0) / np.sqrt(80)
+    added = np.array([0.4**2 * 2 / 12, 1 / 30 + 1 / 24]) * 4
+    assert (np.abs(mean) < 3 * error).all()
+    assert (added > 4 * error).all()
+
+
+def test_expected_mass_is_the_mean_over_shuffles_inside_strata():
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(60, 2)), rng.normal(size=(80, 2))
+    strata = np.repeat([0, 1], 40)
+    of_source = (source[:, 0] + rng.normal(size=60) > 0.5).astype(np.int64)
+    of_target = (rng.random(80) < np.where(strata == 0, 0.2, 0.9)).astype(np.int64)
+    found = assortativity(
+        source, target, contexts=(of_source, of_target), strata=strata, n_permutations=99, rng=np.random.default_rng(1)
+    )
+    mass = found.plan.mass
+    shuffles = shuffled_within(of_target, strata, n_shuffles=4000, rng=rng)
+    drawn = [mass[of_source[:, None] == codes[None, :]].sum() for codes in shuffles]
+    assert found.expected == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(4000))
+    assert found.same == pytest.approx(mass[of_source[:, None] == of_target[None, :]].sum())
+    assert all(
+        (np.bincount(codes[strata == 0], minlength=2) == [(of_target[:40] == 0).sum(), of_target[:40].sum()]).all()
+        for codes in shuffles[:20]
+    )

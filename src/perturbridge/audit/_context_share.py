@@ -12,7 +12,7 @@ from ._ratio import Ratio
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ContextShare", "context_share"]
+__all__ = ["ContextShare", "context_share", "share_of_parts"]
 
 _MAX_DIRECTIONS = 20
 _N_FOLDS = 20
@@ -105,3 +105,11 @@ def _parts(gram: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.
     total, explained = float(np.trace(gram)), float(np.einsum("ik,ij,jk->", basis, gram, basis, optimize=True))
     chance = r / (n - 1)
     return np.array([explained - chance * total, (1 - chance) * total])
+
+
+def share_of_parts(part: NDArray[np.float64], whole: NDArray[np.float64], *, rng: np.random.Generator) -> Ratio:
+    """Σ_p part_p / Σ_p whole_p, with folds of perturbations left out in turn; both `(n_perturbations,)`."""
+    n_folds = min(_N_FOLDS, len(part))
+    folds = rng.permutation(len(part)) % n_folds
+    parts = np.stack([part, whole], axis=1)
+    return Ratio(parts.mean(axis=0), np.stack([parts[folds != fold].mean(axis=0) for fold in range(n_folds)]))

@@ -11,7 +11,7 @@ from perturbridge._rng import as_rng
 from perturbridge.errors import DataError
 from perturbridge.values import Check
 
-from ._context_share import ContextShare, context_share
+from ._context_share import ContextShare, context_share, share_of_parts
 from ._plain import plain
 from ._shuffles import drawn_cells
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from perturbridge.values import ContextTable, Effects, Verdict
 
+    from ._ratio import Ratio
+
 __all__ = ["check_delta"]
 
 _QUESTION = "Is Δ an effect of perturbations, or of the contexts of their cells?"
 _MIN_PERTURBATIONS = 10
 _MAX_PERTURBATIONS = 600
 _MAX_LISTED = 200
+_ALARM = 0.01
 
 
 def check_delta(
@@ -40,11 +43,13 @@ def check_delta(
     n_permutations: int = 299,
     seed: int | np.random.Generator = 0,
 ) -> Check:
-    """Share of the squared differences between perturbations that follows their context mixes, adjusted to mean 0 without relation.
+    """Σ_p ‖B_p − B̄‖² / Σ_p ‖Δ_p − Δ̄‖²: share of the squared differences between perturbations that is a difference of contexts.
 
-    `figures["raw_share"]` is the same for Δ against all controls pooled, `figures["matched_share"]` for Δ against the controls of
-    the same contexts, which `Effects` holds. Each perturbation is listed whose cells had no controls in their context, whose
-    matched controls are few, or which lies in one context only while controls of others exist.
+    B_p is what Δ_p differs from Δ against the controls of the same contexts, freed of the sampling of these controls; for that Δ
+    itself, which `Effects` holds, it is this sampling: Σ_c (π_pc − π̄_c)² s_c / n_c. `figures["raw_share"]` is the share for Δ
+    against all controls pooled. An alarm looks for what controls do not show: the share of Δ that a regression on the context mixes
+    explains beyond chance (`figures["follows"]`, `p`). It fails where its lower bound is above `tolerance`, and warns where
+    p ≤ 0.01. Each perturbation is listed whose cells had no controls in their context, or whose matched controls are few.
 
     Parameters
     ----------
@@ -55,7 +60,7 @@ def check_delta(
     left_out
         Cells that no control shares a context with, by perturbation; also perturbations that are lost for this.
     tolerance
-        Tolerated share.
+        Tolerated share, of both.
     min_controls
         A perturbation whose context-matched control mean rests on fewer effective cells, 1 / Σ_c π_c² / n_c, is listed.
     n_permutations
@@ -85,23 +90,55 @@ def check_delta(
         return _answer("underpowered", evidence, figures, listed=listed, share=None, tolerance=tolerance)
     mixes = table.weights[rows]
     raw = effects.delta + effects.matched_control - effects.control_mean
-    share = context_share(judged[rows], mixes, n_permutations=n_permutations, rng=rng)
-    others = {
-        "raw_share": context_share(raw[rows], mixes, n_permutations=1, rng=rng).ratio.estimate,
-        "matched_share": context_share(effects.delta[rows], mixes, n_permutations=1, rng=rng).ratio.estimate,
+    noise = _control_noise(table, mixes)
+    matched = effects.delta[rows]
+    shares = {
+        "matched": share_of_parts(noise, _squares(matched), rng=rng),
+        "raw": share_of_parts(_squares(raw[rows] - matched) - noise, _squares(raw[rows]), rng=rng),
     }
-    figures |= {key: plain(value) for key, value in others.items()} | {
-        "n_directions": share.n_directions,
-        "covered": share.covered,
-        "n_perturbations": len(rows),
+    own = shares["matched"]
+    if delta is not None:
+        own = share_of_parts(_squares(judged[rows] - matched) - noise, _squares(judged[rows]), rng=rng)
+    follows = context_share(judged[rows], mixes, n_permutations=n_permutations, rng=rng)
+    figures |= _as_figures(shares, follows) | {"n_perturbations": len(rows)}
+    verdict = _verdict(own, follows, tolerance, nested=_one_each(mixes), n_listed=len(listed))
+    evidence = _evidence(own, follows, figures, verdict=verdict, listed=listed)
+    return _answer(verdict, evidence, figures, listed=listed, share=(own, follows), tolerance=tolerance)
+
+
+def _squares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """‖x_p − x̄‖² of each row."""
+    return np.asarray(((rows - rows.mean(axis=0)) ** 2).sum(axis=1))
+
+
+def _control_noise(table: ContextTable, mixes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ_c (π_pc − π̄_c)² Σ_g s_cg / n_c, what the sampling of controls adds to the square of each difference `(n_perturbations,)`."""
+    per_context = table.control_variance.sum(axis=1) / np.maximum(table.n_control, 1)
+    return np.asarray(((mixes - mixes.mean(axis=0)) ** 2) @ per_context)
+
+
+def _as_figures(shares: dict[str, Ratio], follows: ContextShare) -> dict[str, Any]:
+    low, high = follows.ratio.interval()
+    return {f"{name}_share": plain(share.estimate) for name, share in shares.items()} | {
+        "follows": plain(follows.ratio.estimate),
+        "follows_low": low,
+        "follows_high": high,
+        "n_directions": follows.n_directions,
+        "covered": follows.covered,
         "interval": "95 %, jackknife over perturbations",
+        "p_of": "Δ does not follow the context mixes: mixes dealt anew among perturbations",
     }
-    nested = _one_each(mixes)
-    verdict: Verdict = "not_identifiable" if nested else share.ratio.verdict(tolerance)
-    if verdict == "pass" and listed:
-        verdict = "warn"
-    evidence = _evidence(share, figures, nested=nested, listed=listed)
-    return _answer(verdict, evidence, figures, listed=listed, share=share, tolerance=tolerance)
+
+
+def _verdict(own: Ratio, follows: ContextShare, tolerance: float, *, nested: bool, n_listed: int) -> Verdict:
+    if nested:
+        return "not_identifiable"
+    verdict = own.verdict(tolerance)
+    if verdict == "fail" or follows.ratio.verdict(tolerance) == "fail":
+        return "fail"
+    if verdict == "pass" and (n_listed or follows.p <= _ALARM):
+        return "warn"
+    return verdict
 
 
 def _nothing_to_ask(table: ContextTable | None, lost: dict[str, int]) -> Check:
@@ -184,40 +221,46 @@ def _answer(
     figures: dict[str, Any],
     *,
     listed: list[dict[str, Any]],
-    share: ContextShare | None,
+    share: tuple[Ratio, ContextShare] | None,
     tolerance: float,
 ) -> Check:
-    low, high = (nan, nan) if share is None else share.ratio.interval()
+    low, high = (nan, nan) if share is None else share[0].interval()
     return Check(
         name="delta",
         question=_QUESTION,
         verdict=verdict,
         evidence=evidence,
         cure=_cure(verdict, listed),
-        effect=nan if share is None else share.ratio.estimate,
-        effect_name="Δ that follows contexts",
+        effect=nan if share is None else share[0].estimate,
+        effect_name="share of Δ that is context",
         low=low,
         high=high,
-        p=nan if share is None else share.p,
-        p_attainable=nan if share is None else share.p_attainable,
+        p=nan if share is None else share[1].p,
+        p_attainable=nan if share is None else share[1].p_attainable,
         threshold=tolerance,
         figures=figures,
     )
 
 
-def _evidence(share: ContextShare, figures: dict[str, Any], *, nested: bool, listed: list[dict[str, Any]]) -> str:
+def _evidence(
+    own: Ratio, follows: ContextShare, figures: dict[str, Any], *, verdict: Verdict, listed: list[dict[str, Any]]
+) -> str:
     parts = []
-    if nested:
+    if verdict == "not_identifiable":
         parts.append("Most perturbations have contexts of their own, so that one cannot be told from the other.")
-    if np.isfinite(share.ratio.estimate):
+    if np.isfinite(own.estimate):
         raw = figures["raw_share"]
-        beside = "" if raw is None else f"; of Δ against all controls pooled {100 * raw:.0f} %"
+        beside = "" if raw is None else f" ({100 * raw:.0f} % of Δ against all controls pooled)"
         parts.append(
-            f"Context mixes explain {100 * share.ratio.estimate:.0f} % of the squared differences between "
-            f"{figures['n_perturbations']:,} perturbations beyond chance{beside}."
+            f"Of the squared differences between {figures['n_perturbations']:,} perturbations {100 * own.estimate:.1f} % are "
+            f"differences of contexts{beside}."
         )
     else:
         parts.append("All perturbations have the same Δ.")
+    if figures["follows"] is not None and follows.p <= _ALARM:
+        parts.append(
+            f"Context mixes explain {100 * figures['follows']:.0f} % of Δ beyond chance (p = {follows.p:.3g})."
+        )
     if listed:
         first = listed[0]
         parts.append(
@@ -234,4 +277,6 @@ def _cure(verdict: Verdict, listed: list[dict[str, Any]]) -> str:
         return "Spread each perturbation over contexts, or compare perturbations inside one context only."
     if listed:
         return f"Look at {listed[0]['perturbation']!r} first. {listed[0]['cure']}"
-    return "" if verdict == "pass" else "More perturbations would settle it."
+    if verdict == "warn":
+        return "Compare perturbations inside one context: do those of one library or batch share an effect?"
+    return "" if verdict == "pass" else "More perturbations, or more controls per context, would settle it."

@@ -95,7 +95,6 @@ def displacement_leak(cells: Cells, *, n_permutations: int, rng: np.random.Gener
     own, all_ = _mixes(cells)
     whole = moments.lengths(own, all_)
     without = np.stack([moments.without(fold).lengths(own, all_) for fold in range(_N_FOLDS)])
-    leak = Ratio(whole[:2], without[:, :2])
     strata = cells.control_strata
     shuffles = shuffled_within(cells.control_context, strata, n_shuffles=n_permutations, rng=rng)
     sizes = np.bincount(cells.perturbation)
@@ -103,6 +102,7 @@ def displacement_leak(cells: Cells, *, n_permutations: int, rng: np.random.Gener
         _squared_leak(cells.control, codes, weights=own - all_, sizes=sizes)
         for codes in (cells.control_context, *shuffles)
     ]
+    leak = Ratio(whole[:2], without[:, :2], null_variance=float(np.var(drawn[1:])))
     slack = 1e-9 * abs(drawn[0])
     p = float((1 + sum(value >= drawn[0] - slack for value in drawn[1:])) / len(drawn))
     means = moments.sums.sum(axis=1)[: cells.n_contexts] / moments.counts.sum(axis=1)[: cells.n_contexts, None]
@@ -144,7 +144,7 @@ def _squared_leak(
     control: NDArray[np.float64], codes: NDArray[np.int64], *, weights: NDArray[np.float64], sizes: NDArray[np.int64]
 ) -> float:
     means, noise = _noise(control, codes, weights.shape[1])
-    return float(sizes @ _squared_length(weights, means, noise))
+    return float(sizes @ _squared_length(weights, means, noise) / sizes.sum())
 
 
 def _placebo(cells: Cells, own: NDArray[np.float64], all_: NDArray[np.float64], *, rng: np.random.Generator) -> float:

@@ -164,7 +164,7 @@ def _figures(share: ResponseShare | None, effects: Effects, held: NDArray[np.int
     return {
         "by_embedding": share.by_embedding,
         "by_half": share.by_half,
-        "interval": "95 %, jackknife over test perturbations",
+        "interval": "90 %, jackknife over test perturbations: each bound is one-sided at 5 %",
         "p_of": "the embedding explains nothing: responses dealt anew among test perturbations",
         "test": [str(effects.perturbations[i]) for i in held],
         "each": plain(share.each),

@@ -232,7 +232,7 @@ def _distance_sentence(figures: dict[str, Any]) -> str:
     parts = [] if shift is None else [f"centroids of two contexts lie {shift:.2f} within-spreads apart"]
     if energy is not None:
         parts.append(
-            f"{figures['energy_of']} of two contexts differ by {100 * energy:.1f} % of their distance within one"
+            f"{figures['energy_of']} of two contexts differ by {100 * max(energy, 0.0):.1f} % of their distance within one"
         )
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "." if text else "No two contexts can be compared inside a stratum."

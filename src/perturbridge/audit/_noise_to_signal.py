@@ -81,9 +81,11 @@ def noise_to_signal(cells: Cells, *, n_permutations: int, rng: np.random.Generat
     whole = _both(table, n, home)
     without = np.stack([_both(table, n, home, without=fold) for fold in range(_N_FOLDS)])
     m = len(control)
-    p = _permutation_p(matrix[:m, :m], control_groups, cells.control_strata[control], n=n_permutations, rng=rng)
+    p, null_variance = _permutation_p(
+        matrix[:m, :m], control_groups, cells.control_strata[control], n=n_permutations, rng=rng
+    )
     return NoiseToSignal(
-        ratio=Ratio(whole, without),
+        ratio=Ratio(whole, without, null_variance=null_variance),
         p=p,
         contexts=contexts,
         perturbations=perturbations,
@@ -131,7 +133,8 @@ def _permutation_p(
     *,
     n: int,
     rng: np.random.Generator,
-) -> float:
+) -> tuple[float, float]:
+    """p-value of the numerator under shuffled contexts, and its variance there."""
     n_groups = int(groups.max()) + 1
     counts = np.bincount(groups).astype(np.float64)
     pairs = np.outer(counts, counts) - np.diag(counts)
@@ -141,4 +144,5 @@ def _permutation_p(
         mean = one_hot.T @ (matrix @ one_hot) / pairs
         within = np.diag(mean)
         drawn.append(_weighted(2 * mean - within[:, None] - within[None, :], counts))
-    return float((1 + sum(value >= drawn[0] - 1e-9 * abs(drawn[0]) for value in drawn[1:])) / len(drawn))
+    hits = sum(value >= drawn[0] - 1e-9 * abs(drawn[0]) for value in drawn[1:])
+    return (1 + hits) / len(drawn), float(np.var(drawn[1:]))

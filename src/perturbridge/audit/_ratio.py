@@ -28,12 +28,15 @@ class Ratio:
         N and D `(2,)`.
     without
         Both without each fold `(n_folds, 2)`.
+    null_variance
+        Of N where its truth is 0, such as over shuffles; the jackknife, which sees little of it near 0, never counts as less.
     confidence
         Of the interval, between 0 and 1.
     """
 
     whole: NDArray[np.float64]
     without: NDArray[np.float64]
+    null_variance: float = 0.0
     confidence: float = 0.95
 
     @property
@@ -46,7 +49,7 @@ class Ratio:
         n_folds = len(self.without)
         copies = self.without[:, 0, None] - ratio * self.without[:, 1, None]
         variance = (n_folds - 1) / n_folds * ((copies - copies.mean(axis=0)) ** 2).sum(axis=0)
-        return self.whole[0] - ratio * self.whole[1], self._t * np.sqrt(variance)
+        return self.whole[0] - ratio * self.whole[1], self._t * np.sqrt(np.maximum(variance, self.null_variance))
 
     @property
     def _t(self) -> float:

@@ -19,6 +19,8 @@ __all__ = ["ResponseShare", "response_share"]
 _ALPHAS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, np.inf)
 _N_HALVES = 3
 _MAX_FOLDS = 20
+# Two one-sided tests at 5 % each.
+_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,7 +101,11 @@ def response_share(
     )
     each = np.divide(explained, total[:, None], out=np.zeros_like(explained), where=total[:, None] > 0)
     return ResponseShare(
-        ratio=Ratio(whole, without), by_embedding=float(whole[0]), by_half=float(whole[1]), each=each, p=p
+        ratio=Ratio(whole, without, confidence=_CONFIDENCE),
+        by_embedding=float(whole[0]),
+        by_half=float(whole[1]),
+        each=each,
+        p=p,
     )
 
 

@@ -77,7 +77,7 @@ def audit(
 
     Example: `perturbridge audit screen.h5ad --rep X_pca --context batch --condition perturbation -o audits/a`
     """
-    from perturbridge import pipeline
+    from perturbridge import AuditSettings, pipeline
 
     from ._audit_show import print_audit
     from ._show import check_output, print_json, progress_bars
@@ -86,7 +86,7 @@ def audit(
         check_output(out, overwrite=overwrite)
     elif out is not None:
         pipeline.check_folder(out, overwrite=overwrite)
-    settings = pipeline.AuditSettings(
+    settings = AuditSettings(
         leak_tolerance=tolerance,
         retention_floor=retention,
         n_permutations=permutations,

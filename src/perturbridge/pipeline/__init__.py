@@ -7,8 +7,6 @@ Depends on: every room, pydantic.
 
 from __future__ import annotations
 
-from perturbridge.audit import AuditSettings
-
 from ._audit import AuditedLatents, audit_data
 from ._audit_files import audit_json, read_audit, write_audit
 from ._audit_repair import repair_audited
@@ -34,7 +32,6 @@ from ._summary import comparison_table, finding_line, headline_table, targets_se
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
 
 __all__ = [
-    "AuditSettings",
     "AuditedLatents",
     "CrossValidation",
     "Run",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from perturbridge.audit import AuditSettings, audit_latent
 from perturbridge.errors import DataError
 
 from ._audit_inputs import Groupings, find_latents, name_of, open_reference, read_groupings
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from perturbridge.audit import AuditSettings
     from perturbridge.values import AuditReport, Finding, Latent
 
     from ._encoders import Reference
@@ -115,6 +115,9 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     DataError
         If a column or key does not exist (the nearest names are given), a label is missing, or a latent holds NaN.
     """
+    # Imported here and not by every command: the probes bring scipy.stats along.
+    from perturbridge.audit import AuditSettings, audit_latent
+
     chosen = settings or AuditSettings()
     tell = progress or (lambda _stage, _done, _total: None)
     keys = (rep,) if isinstance(rep, str) else tuple(rep)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perturbridge.audit import repair_latent
 from perturbridge.values import Labels
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def repair_audited(
     progress
         Called with the stage `"repairs"`, steps done and steps in all.
     """
+    from perturbridge.audit import repair_latent
+
     wanted = [name for name, report in audited.reports.items() if report.verdict != "pass"]
     labels: dict[str, Labels | None] = dict(audited.groupings.by_role)
     known = np.ones(len(audited.groupings.control), dtype=np.bool_)

@@ -114,8 +114,12 @@ class Cells:
             return as_coordinates(self.container.adata.obsm[key], name=f"obsm[{key!r}]")
         if isinstance(self.container, H5adFile):
             return read_obsm(self.container.path, key)
-        problem = f"{self.name} has no coordinates {key!r}, and there is no file of that name."
-        has = f"It has {nearest_names(key, self.keys)}." if self.keys else "It has none: name a file of coordinates."
+        problem = f"{self.name} has no obsm[{key!r}], and there is no file of that name."
+        has = (
+            f"Nearest keys: {nearest_names(key, self.keys)}."
+            if self.keys
+            else "It has none: name a file of coordinates."
+        )
         raise DataError(problem, cure=has)
 
     def screen(self, *, place: str | None = None, x_is: Literal["counts", "log1p"] | None = None) -> Screen:

@@ -170,8 +170,14 @@ def _table(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, sep=separator, encoding="utf-8-sig")
     # R writes a header that is one name short; pandas then takes the names of the rows as index.
     table = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+    names = [str(name) for name in table.columns]
     try:
-        [float(str(name)) for name in table.columns]
+        [float(name) for name in names]
     except ValueError:
         return table
-    return pd.read_csv(path, sep=separator, header=None, encoding="utf-8-sig")
+    # 0, 1, 2, … is the header pandas writes where columns have no names; other numbers are the first cell.
+    return (
+        table
+        if names == [str(i) for i in range(len(names))]
+        else pd.read_csv(path, sep=separator, header=None, encoding="utf-8-sig")
+    )
