@@ -64,7 +64,7 @@ def test_a_refusal_names_check_figure_threshold_and_cure():
 
 
 def test_another_latent_is_refused_though_the_report_passes():
-    with pytest.raises(LeakageError, match="aaaaaaaaaaaa.*not of this one.*bbbbbbbbbbbb"):
+    with pytest.raises(LeakageError, match=r"aaaaaaaaaaaa.*not of this one.*bbbbbbbbbbbb"):
         report(check("pass")).require(B)
 
 
