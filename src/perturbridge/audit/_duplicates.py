@@ -39,9 +39,10 @@ def copies_across(z: NDArray[np.float32], test: NDArray[np.bool_]) -> tuple[NDAr
     spread = x.std(axis=0)
     x = x[:, spread > 0] / spread[spread > 0]
     n_dims = x.shape[1]
-    direction = np.random.default_rng(0).normal(size=n_dims)
-    line = x @ direction
-    reach = _COPY * float(np.abs(direction).sum()) + 1e-12
+    # Sorted along the first direction; the second dismisses nearly all that lie side by side there by accident.
+    first_way, second_way = np.random.default_rng(0).normal(size=(2, n_dims))
+    line, across = x @ first_way, x @ second_way
+    reach, breadth = (_COPY * float(np.abs(way).sum()) + 1e-12 for way in (first_way, second_way))
     train_cells = np.flatnonzero(~test)
     train_cells = train_cells[np.argsort(line[train_cells], kind="stable")]
     cells = np.flatnonzero(test)
@@ -54,6 +55,8 @@ def copies_across(z: NDArray[np.float32], test: NDArray[np.bool_]) -> tuple[NDAr
         if not len(open_) or step >= 1_000:
             break
         mates = train_cells[first[open_] + step]
+        close = np.abs(across[cells[open_]] - across[mates]) <= breadth
+        open_, mates = open_[close], mates[close]
         same = (np.abs(x[cells[open_]] - x[mates]) <= _COPY).all(axis=1)
         found[open_[same]] = mates[same]
     return cells[found >= 0], found[found >= 0]
