@@ -50,7 +50,7 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     drop_unlabelled: bool = False,
     settings: AuditSettings | None = None,
 ) -> AuditReport:
-    """Can this latent be trusted before transport?
+    """Say whether a latent can be trusted before transport.
 
     The leak is the AUC with which the strongest of several probes reads a cell's context from its coordinates, on cells it was not
     fitted on, among cells of the same condition and state; ½ is chance. The verdict is one of equivalence: `pass` when the upper bound

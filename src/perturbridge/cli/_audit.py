@@ -73,7 +73,7 @@ def audit(
     """Say whether a latent can be trusted before transport: is its context readable, is its biology kept?
 
     Exit status 3 if a latent fails. Where the design cannot answer (underpowered, not_identifiable) that is no pass: transport is then
-    held to pairs within a context, and `--pairs any` makes it status 3 too.
+    held to pairs within a context, and `--pairs any` makes it status 3 too. The status is that of the latents as they are, repaired or not.
 
     Example: `perturbridge audit screen.h5ad --rep X_pca --context batch --condition perturbation -o audits/a`
     """

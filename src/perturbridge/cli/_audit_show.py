@@ -50,7 +50,7 @@ def print_audit(
         table = probes_table(audited.reports)
         print_table("\nWhat every probe reads", table.columns, table.rows)
     for name, repair in repairs.items():
-        _print_repair(name, repair)
+        _print_repair(name, repair, saved=out is not None and not out.suffix)
     if out is not None:
         where = out if out.suffix else f"{out / 'audit.html'}, {out / 'audit.json'}"
         console().print(f"\nWritten to {where}")
@@ -75,7 +75,7 @@ def _print_checks(report: AuditReport) -> None:
         console().print(f"What to do: {check.cure}")
 
 
-def _print_repair(name: str, repair: Repair) -> None:
+def _print_repair(name: str, repair: Repair, *, saved: bool) -> None:
     from perturbridge.pipeline import repair_table
 
     table = repair_table(repair)
@@ -85,4 +85,5 @@ def _print_repair(name: str, repair: Repair) -> None:
     if repair.chosen is None:
         console().print("No step passes: pair cells within their context, or choose another latent.")
     else:
-        console().print(f"{repair.chosen.step} is the mildest step that passes.")
+        keep = "" if saved else " -o FOLDER keeps it as .npy."
+        console().print(f"{repair.chosen.step} is the mildest step that passes.{keep}")
