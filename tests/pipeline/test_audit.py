@@ -16,6 +16,7 @@ from perturbridge.pipeline import (
     audit_data,
     audit_json,
     audit_section,
+    meaning_for_transport,
     probes_table,
     read_audit,
     repair_audited,
@@ -276,6 +277,15 @@ def test_a_constant_dimension_is_counted():
     report = audit_data(made, rep="X_clean", settings=FAST, **ROLES).reports["X_clean"]
     assert "1 of 5 dimensions are constant, the first is 3" in report["design"].evidence
     assert report.verdict == "pass"
+
+
+def test_noise_keeps_no_biology_and_has_no_repair(adata):
+    noise = adata.copy()
+    noise.obsm["X_noise"] = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+    found = audit_data(noise, rep="X_noise", settings=FAST, **ROLES)
+    assert found.reports["X_noise"].decisive.name == "kept"
+    assert meaning_for_transport(found.reports["X_noise"]).endswith("the biology is not in it.")
+    assert repair_audited(found) == {}
 
 
 def test_json_is_plain(audited):

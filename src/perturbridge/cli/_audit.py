@@ -109,7 +109,7 @@ def audit(
             settings=settings,
             progress=progress,
         )
-        repairs = pipeline.repair_audited(audited, progress=progress) if repair else {}
+        repairs = pipeline.repair_audited(audited, progress=progress) if repair else None
     if out is not None:
         pipeline.write_audit(audited, out, repairs=repairs, overwrite=overwrite, command=" ".join(sys.argv))
     if as_json:

@@ -18,7 +18,7 @@ __all__ = ["print_audit"]
 
 
 def print_audit(
-    audited: AuditedLatents, *, repairs: Mapping[str, Repair], probes: bool = False, out: Path | None = None
+    audited: AuditedLatents, *, repairs: Mapping[str, Repair] | None, probes: bool = False, out: Path | None = None
 ) -> None:
     """Print the verdict of each latent, its checks, the evidence of the decisive one and the cure.
 
@@ -27,7 +27,7 @@ def print_audit(
     audited
         What was audited.
     repairs
-        What was repaired.
+        What was repaired; None where it was not asked for.
     probes
         Whether to print what every probe read.
     out
@@ -49,8 +49,8 @@ def print_audit(
     if probes:
         table = probes_table(audited.reports)
         print_table("\nWhat every probe reads", table.columns, table.rows)
-    for name, repair in repairs.items():
-        _print_repair(name, repair, saved=out is not None and not out.suffix)
+    if repairs is not None:
+        _print_repairs(audited.reports, repairs, saved=out is not None and not out.suffix)
     if out is not None:
         where = out if out.suffix else f"{out / 'audit.html'}, {out / 'audit.json'}"
         console().print(f"\nWritten to {where}")
@@ -75,15 +75,18 @@ def _print_checks(report: AuditReport) -> None:
         console().print(f"What to do: {check.cure}")
 
 
-def _print_repair(name: str, repair: Repair, *, saved: bool) -> None:
+def _print_repairs(reports: Mapping[str, AuditReport], repairs: Mapping[str, Repair], *, saved: bool) -> None:
     from perturbridge.pipeline import repair_table
 
-    table = repair_table(repair)
-    print_table(
-        f"\nRepair of {name}: leak removed against biology lost", table.columns, table.rows, strong=table.strong
-    )
-    if repair.chosen is None:
-        console().print("No step passes: pair cells within their context, or choose another latent.")
-    else:
-        keep = "" if saved else " -o FOLDER keeps it as .npy."
-        console().print(f"{repair.chosen.step} is the mildest step that passes.{keep}")
+    for name, report in reports.items():
+        if name not in repairs:
+            console().print(f"\n{name}: no repair, since its audit says {report.verdict} by {report.decisive.name}.")
+    for name, repair in repairs.items():
+        table = repair_table(repair)
+        title = f"\nRepair of {name}: leak removed against biology lost"
+        print_table(title, table.columns, table.rows, strong=table.strong)
+        if repair.chosen is None:
+            console().print("No step passes: pair cells within their context, or choose another latent.")
+        else:
+            keep = "" if saved else " -o FOLDER keeps it as .npy."
+            console().print(f"{repair.chosen.step} is the mildest step that passes.{keep}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perturbridge.audit import Repair
+    from perturbridge.values import AuditReport
 
     from ._audit import AuditedLatents
 
@@ -24,9 +25,9 @@ __all__ = ["repair_audited"]
 def repair_audited(
     audited: AuditedLatents, *, progress: Callable[[str, int, int], None] | None = None
 ) -> dict[str, Repair]:
-    """Repair each latent that does not pass, mildest step first, each step audited on cells it was not fitted on.
+    """Repair each latent whose context is read, mildest step first, each step audited on cells it was not fitted on.
 
-    Cells without a label are left out, as they were in the audit.
+    Latents that pass, have lost their biology, or cannot be answered for by this design are left as they are. Cells without a label are left out, as they were in the audit.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def repair_audited(
     """
     from perturbridge.audit import repair_latent
 
-    wanted = [name for name, report in audited.reports.items() if report.verdict != "pass"]
+    wanted = [name for name, report in audited.reports.items() if _repairable(report)]
     labels: dict[str, Labels | None] = dict(audited.groupings.by_role)
     known = np.ones(len(audited.groupings.control), dtype=np.bool_)
     for grouping in labels.values():
@@ -64,6 +65,14 @@ def repair_audited(
     if progress is not None and wanted:
         progress("repairs", len(wanted), len(wanted))
     return repairs
+
+
+def _repairable(report: AuditReport) -> bool:
+    """A context that is read can be taken out; biology that is lost, or a question the design leaves open, cannot be repaired."""
+    return any(
+        check.gates and check.verdict in ("fail", "warn") and check.name.startswith(("readout", "transport"))
+        for check in report.checks
+    )
 
 
 def _rows(labels: Labels, keep: NDArray[np.int64]) -> Labels:

@@ -75,13 +75,15 @@ def verdict_sentence(report: AuditReport) -> str:
     if report.override:
         return f"{report.latent} is used against its audit ({report.verdict}), because: {report.override}"
     check = report.decisive
-    figure = f" ({check.figure})" if check.figure else ""
+    figure = f" ({_figure(check)})" if check.figure else ""
     by = "" if report.verdict == "pass" else f", by {check.name}"
     return f"{report.latent} {_SAYS.get(report.verdict, report.verdict)}{by}{figure}."
 
 
 def meaning_for_transport(report: AuditReport) -> str:
     """Say which cells transport may pair."""
+    if report.verdict == "fail" and not report.override and report.decisive.name == "kept":
+        return "Do not transport in this latent: the biology is not in it."
     return _ALLOWS[report.allows]
 
 
