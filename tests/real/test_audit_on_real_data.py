@@ -6,7 +6,7 @@ import pytest
 
 from perturbridge.cli import main
 
-FAST = ["--permutations", "99", "--max-cells", "3000", "--json"]
+FAST = ["--permutations", "99", "--max-cells", "2000", "--json"]
 
 
 @pytest.fixture
