@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +127,9 @@ def repair_latent(  # noqa: PLR0913 as audit_latent
     cells = RepairCells(context=codes, strata=strata, fit=fit)
 
     def audit(candidate: Latent) -> AuditReport:
+        # Steps are held against a run's split; without one the only halves are the ladder's own, which no earlier step could know.
         return audit_latent(
-            candidate,
+            candidate if latent.split_hash else replace(candidate, steps=()),
             **groupings,  # type: ignore[arg-type]
             control=subject.control,
             reference=latent.z if reference is None else reference,

@@ -52,9 +52,8 @@ def repair_audited(
         if progress is not None:
             progress("repairs", i, len(wanted))
         latent = audited.latents[name]
-        # Steps are held against a run's split. Here the only halves are the ladder's own, which no step before it could know.
         repairs[name] = repair_latent(
-            replace(latent, z=latent.z[keep], cells=latent.cells[keep], steps=()),
+            replace(latent, z=latent.z[keep], cells=latent.cells[keep]),
             context=kept["context"],  # type: ignore[arg-type]
             sample=kept["sample"],
             condition=kept["condition"],
