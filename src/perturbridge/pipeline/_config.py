@@ -20,7 +20,9 @@ class RunConfig(BaseModel):
     Parameters
     ----------
     screen
-        The screen: an `.h5ad` file or a folder with `X.mtx`, `meta.csv` and `genes.tsv`.
+        The screen, in any form that `read_screen` opens; several files as a folder or a pattern.
+    cells
+        A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     embedding
         Embedding files, or names of tables that ship; each is one source of the model.
     aliases
@@ -46,6 +48,7 @@ class RunConfig(BaseModel):
     screen: Path
     embedding: tuple[str, ...] = ("go_words",)
     aliases: Path | None = None
+    cells: Path | None = None
     preset: str | None = None
     perturbation: str | None = None
     control: tuple[str, ...] | None = None
@@ -101,7 +104,7 @@ def read_config(path: str | Path) -> RunConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problem = f"{file} cannot be read as TOML: {error}."
         raise DataError(problem, cure="Pass a TOML file such as the config.toml of a run folder.") from error
-    for key in ("screen", "split_file", "aliases"):
+    for key in ("screen", "split_file", "aliases", "cells"):
         if key in values:
             values[key] = file.parent / str(values[key])
     embedding = values.get("embedding", RunConfig.model_fields["embedding"].default)

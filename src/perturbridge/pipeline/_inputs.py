@@ -23,6 +23,7 @@ def load_screen(config: RunConfig) -> Screen:
     """Open the screen of a configuration."""
     return read_screen(
         config.screen,
+        cells=config.cells,
         preset=config.preset,
         perturbation=config.perturbation,
         control=config.control,

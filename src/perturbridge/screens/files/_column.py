@@ -145,7 +145,7 @@ def as_texts(values: NDArray[Any], *, name: str) -> list[str]:
     kind = values.dtype.kind
     if kind == "f":
         return [str(int(v)) if v.is_integer() else str(v) for v in values.astype(float).tolist()]
-    if kind in "iubU":
+    if kind in "iubUT":
         return [str(v) for v in values.tolist()]
     texts = [_as_text(value) for value in values.tolist()] if kind in "OS" else [None]
     if None in texts:
