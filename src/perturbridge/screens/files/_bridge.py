@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -194,7 +195,7 @@ def _read_barcodes(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def _read_table(path: Path, *, sep: str, header: Literal[0] | None, quoting: Literal[0, 3]) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep=sep, header=header, dtype=str, keep_default_na=False, quoting=quoting)
-    except (ValueError, OSError, EOFError, csv.Error) as error:
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error) as error:
         problem = f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())[:200]}."
         raise DataError(problem, cure="Write it again as plain text, UTF-8, one line per row.") from error
 

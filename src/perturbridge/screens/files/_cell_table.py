@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,7 @@ def _read(path: Path) -> pd.DataFrame:
             return table.astype("object").fillna("").astype(str).rename(columns=str)
         separator = "\t" if name.endswith((".tsv", ".txt")) else ","
         return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError, EOFError, csv.Error) as error:
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error) as error:
         problem = f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())[:200]}."
         raise DataError(problem, cure="Pass csv, tsv or parquet with a header and one row per cell.") from error
 
