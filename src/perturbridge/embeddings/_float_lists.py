@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._pickle_claims import float_run
+from perturbridge._pickles import float_run
+
 from ._raw import RawTable
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge._pickles import safe_unpickle
 from perturbridge.errors import EmbeddingError
 
 from ._float_lists import read_float_lists
 from ._frame import left_out
 from ._raw import RawTable, check_claim, table_of_mapping
-from ._unpickle import safe_unpickle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -37,8 +37,9 @@ class RunConfig(BaseModel):
         `"auto"` lets leave-one-out choose between `"linear"` and `"rbf"`.
     split, folds
         `"perturbation"`: k folds over perturbations. `"combination"`: genes are held out, pairs reported by genes seen.
+        `"similarity"`: perturbations alike in the first embedding are held out together.
     split_file
-        Use this split instead of drawing one.
+        Use this split instead of drawing one: our split.json, a GEARS pickle, a STATE TOML or a table.
     seed
         Draws the folds and the shuffled baseline.
     """
@@ -62,7 +63,7 @@ class RunConfig(BaseModel):
     min_cells: int = Field(default=2, ge=1)
     on_few: Literal["raise", "drop"] = "raise"
     kernel: Literal["auto", "linear", "rbf"] = "auto"
-    split: Literal["perturbation", "combination"] = "perturbation"
+    split: Literal["perturbation", "combination", "similarity"] = "perturbation"
     folds: int = Field(default=5, ge=2)
     split_file: Path | None = None
     seed: int = Field(default=0, ge=0)
