@@ -22,7 +22,7 @@ from ._audit_words import (
 from ._config import RunConfig, config_from_mapping, config_to_toml, read_config
 from ._cross_validate import CrossValidation, cross_validate
 from ._demo import write_demo_screen
-from ._embedding_files import build, convert, coverage_table, shipped_tables
+from ._embedding_files import build, convert, coverage_table, join, shipped_tables
 from ._evaluate import evaluate
 from ._folder import check_folder
 from ._manifest import json_ready
@@ -54,6 +54,7 @@ __all__ = [
     "finding_line",
     "headline_table",
     "inspect",
+    "join",
     "json_ready",
     "latents_table",
     "load_model",
