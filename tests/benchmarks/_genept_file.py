@@ -53,12 +53,16 @@ def _write(path: str, n_vectors: str, n_names: str, n_dims: str) -> None:
     with Path(path).open("wb") as out:
         out.write(b"\x80\x04}\x94(")
         for i in range(vectors):
+            if i and i % 1000 == 0:
+                out.write(b"u(")
             row = rng.standard_normal(dims)
             records[:, 1:] = (row / np.linalg.norm(row)).astype(">f8").view(np.uint8).reshape(dims, 8)
             out.write(_name(f"GENE{i}") + b"\x94]\x94")
             for start in range(0, dims, 1000):
                 out.write(b"(" + records[start : start + 1000].tobytes() + b"e")
         for i in range(names - vectors):
+            if i % 1000 == 0:
+                out.write(b"u(")
             # The memo holds the dict, then a name and a list for each vector.
             out.write(_name(f"ALIAS{i}") + b"\x94j" + (2 + 2 * (i % vectors)).to_bytes(4, "little"))
         out.write(b"u.")

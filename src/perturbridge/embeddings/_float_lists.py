@@ -29,6 +29,7 @@ _MARK = object()
 _STOP = ord(".")
 _RECORD = 9
 _NEWEST = 5
+_LET_GO = 1 << 24
 
 
 class _UnknownRecordError(Exception):
@@ -83,6 +84,7 @@ class _Scan:
         self._bytes = np.frombuffer(data, dtype=np.uint8)
         self._data = data
         self._at = 0
+        self._left = 0
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._n_rows = 0
@@ -141,6 +143,9 @@ class _Scan:
         return int.from_bytes(self._data[start : self._at], "little")
 
     def _text(self, width: int) -> None:
+        if self._stack and isinstance(self._stack[-1], _List):
+            # The next name begins, so that the list before it is whole.
+            self._settle(self._stack[-1])
         length = self._number(width)
         start = self._at
         self._at += length
@@ -190,7 +195,6 @@ class _Scan:
         target.update(zip(names, lists, strict=True))
         for vector in lists:
             self._settle(vector)
-        self._let_go()
 
     def _settle(self, vector: _List) -> None:
         """Put a list into the next row; memory is claimed once, for as many lists as the file can hold, and used as they come."""
@@ -205,9 +209,11 @@ class _Scan:
         vector.pieces.clear()
         vector.row = self._n_rows
         self._n_rows += 1
+        self._let_go()
 
     def _let_go(self) -> None:
         """Tell the system that what was read so far is not needed again: mapped pages count as memory of the process."""
-        read = self._at - self._at % mmap.PAGESIZE
-        if read and hasattr(mmap, "MADV_DONTNEED"):
-            self._data.madvise(mmap.MADV_DONTNEED, 0, read)
+        if self._at - self._left >= _LET_GO and hasattr(mmap, "MADV_DONTNEED"):
+            upto = self._at - self._at % mmap.PAGESIZE
+            self._data.madvise(mmap.MADV_DONTNEED, self._left, upto - self._left)
+            self._left = upto
