@@ -99,3 +99,13 @@ def test_a_vector_is_found_for_the_gene_it_is_of_and_for_no_other(write, table, 
             assert key == located.keys[at]
         elif key != located.keys[at]:
             pytest.fail(f"{name}: {key} or {located.keys[at]}, by the order of the file")
+
+
+def test_two_old_names_of_one_gene_with_different_vectors_leave_it_without(write):
+    table = [(["OLD0", "OLD1"], []), *(([], []) for _ in SYMBOLS[1:])]
+    aliases = write(table)
+    for keys in (("OLD0", "OLD1"), ("OLD1", "OLD0")):
+        apart = as_embedding({key: [1.0, float(key[-1])] for key in keys}, name="x", aliases=aliases)
+        assert (apart.locate(["G0"]).keys, apart.locate(["G0"]).how) == (("",), ("ambiguous",))
+        alike = as_embedding({key: [1.0, 2.0] for key in keys}, name="x", aliases=aliases)
+        assert alike.locate(["G0"]).rows.tolist() == [0]

@@ -23,6 +23,8 @@ every_form = pytest.mark.parametrize("form", list(MAKERS))
 def rows_of(screen, start=0, stop=None):
     chunk = screen.source.read_rows(start, screen.n_cells if stop is None else stop)
     shape = (chunk.n_rows, screen.n_genes)
+    rows = np.repeat(np.arange(chunk.n_rows), np.diff(chunk.indptr))
+    assert (np.diff(rows * screen.n_genes + chunk.indices) > 0).all(), "indices rise within each cell"
     return sparse.csr_matrix((chunk.data, chunk.indices, chunk.indptr), shape=shape).toarray()
 
 
