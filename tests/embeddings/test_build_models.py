@@ -206,3 +206,26 @@ def test_what_cannot_be_built_is_said(esm2, sentences, fasta, tmp_path, monkeypa
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(EmbeddingError, match=r"pip install 'perturbridge\[embed\]'"):
         build_from_fasta(fasta, esm2)
+
+
+def test_the_command_goes_on_after_an_interruption(fasta, esm2, tmp_path, monkeypatch, capsys):
+    from perturbridge.cli import main
+    from perturbridge.embeddings import _build_protein
+
+    out = tmp_path / "built.safetensors"
+    words = ["embed", "build", "--fasta", str(fasta), "--model", str(esm2), "--device", "cpu", "-o", str(out)]
+    plain = _build_protein._summed
+
+    def stop(*parts):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_build_protein, "_summed", stop)
+    with pytest.raises(KeyboardInterrupt):
+        from perturbridge.pipeline import build
+
+        build(out, fasta=fasta, model=esm2, device="cpu")
+    assert list((tmp_path / "built.safetensors.partial").glob("*.npy"))
+    monkeypatch.setattr(_build_protein, "_summed", plain)
+    assert main(words) == 0, capsys.readouterr().err
+    assert not (tmp_path / "built.safetensors.partial").exists()
+    np.testing.assert_array_equal(read_embedding(out).vectors, build_from_fasta(fasta, esm2, device="cpu").vectors)

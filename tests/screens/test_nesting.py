@@ -77,7 +77,9 @@ def test_plates_of_any_forms_are_one_screen(scratch, forms, cuts, orders):
         plate = whole[edges[i] : edges[i + 1], (list(range(len(GENES))) if i == 0 else list(order))].copy()
         FORMS[form](plate, scratch, f"plate{i}")
     # Folders of text files are taken after files; their names keep the plates apart.
-    inside = [i for i, form in enumerate(forms) if form != "text"] + [i for i, form in enumerate(forms) if form == "text"]
+    inside = [i for i, form in enumerate(forms) if form != "text"] + [
+        i for i, form in enumerate(forms) if form == "text"
+    ]
     cells = np.concatenate([np.arange(edges[i], edges[i + 1]) for i in inside])
     screen = read_screen(scratch, context="none")
     position = [GENES.index(gene) for gene in screen.genes]

@@ -21,12 +21,12 @@ class RunConfig(BaseModel):
     ----------
     screen
         The screen, in any form that `read_screen` opens; several files as a folder or a pattern.
-    cells
-        A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     embedding
         Embedding files, or names of tables that ship; each is one source of the model.
     aliases
         A table of gene names of your own (tsv: symbol, previous, alias, ensembl), instead of the one that ships.
+    cells
+        A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     preset, perturbation, control, context, sample, state, genes, place, x_is
         How to read the screen; what is left out is detected, and the report says how.
     target_sum
