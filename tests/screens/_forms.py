@@ -167,6 +167,15 @@ def _tenx_folder(version: int, *, prefix: str = "", guides: bool = False):
     return make
 
 
+def _outs(folder: Path) -> Path:
+    """The output folder of Cell Ranger: the filtered matrix among other HDF5 files."""
+    _tenx_h5(3, guides=True)(folder)
+    shutil.copy(folder / "filtered_feature_bc_matrix.h5", folder / "raw_feature_bc_matrix.h5")
+    with h5py.File(folder / "molecule_info.h5", "w") as file:
+        file["barcode_idx"] = [1, 2]
+    return folder
+
+
 def _loom(folder: Path) -> Path:
     packed = HERE / "golden" / "loompy_3_0_8.loom.gz"
     (folder / "s.loom").write_bytes(gzip.decompress(packed.read_bytes()))
@@ -216,6 +225,7 @@ MAKERS = {
     "10x folder of version 3": _tenx_folder(3),
     "10x folder with guides": _tenx_folder(3, guides=True),
     "10x folder with a prefix": _tenx_folder(3, prefix="GSM1_"),
+    "10x output folder": _outs,
     "loom": _loom,
     "three files": _bridge,
     "AnnData": lambda folder: adata(),

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["open_container"]
 
 _SUFFIXES = (".h5ad", ".zarr", ".h5", ".loom")
+_CALLED = tuple(
+    f"{sample}filtered_{kind}_bc_matrix{suffix}"
+    for suffix in (".h5", "")
+    for sample in ("", "sample_")
+    for kind in ("feature", "gene")
+)
 _FOREIGN = (
     (b"RDX", "an R data file", "In R, write it with anndataR or zellkonverter as .h5ad."),
     (b"\x1f\x8b", "gzip", "Unpack it first, or pass the folder of the three 10x files."),
@@ -77,6 +83,10 @@ def _open_folder(path: Path) -> Container:
     if is_bridge(path):
         bridge = open_bridge(path)
         return bridge if set(bridge.cell_columns()) - {"gem_group"} else _labeled(bridge, path)
+    called = next((path / name for name in _CALLED if (path / name).exists()), None)
+    if called is not None:
+        # The output of Cell Ranger, whose other files are no screens.
+        return _open_path(called)
     inside = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES or is_zarr_folder(p))
     folders = sorted(p for p in path.iterdir() if p.is_dir() and is_bridge(p))
     if len(inside) + len(folders) > 0:
