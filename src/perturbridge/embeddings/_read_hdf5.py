@@ -44,9 +44,7 @@ def read_hdf5(path: Path, *, orientation: Orientation, aliases: GeneAliases, key
     with _opened(path) as file:
         missing = [part for part in ("X", "obs", "var") if part not in file]
         if missing and not (key and missing == ["X"]):
-            problem = (
-                f"{path} is a store without {', '.join(missing)}; it holds {', '.join(map(repr, list(file)[:6]))}."
-            )
+            problem = f"{path} is {'HDF5' if path.is_file() else 'zarr'} without {', '.join(missing)}; it holds {', '.join(map(repr, list(file)[:6]))}."
             raise EmbeddingError(problem, cure="Pass an .h5ad whose X holds the vectors, or save them as parquet.")
         if key is not None:
             return _of_axis(file, key, where=where)

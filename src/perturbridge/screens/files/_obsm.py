@@ -6,7 +6,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -19,6 +18,7 @@ from ._h5_frame import frame_columns, read_column
 from ._node import is_array, is_group
 
 if TYPE_CHECKING:
+    import h5py
     from numpy.typing import NDArray
 
 __all__ = ["COORDINATE_SUFFIXES", "as_coordinates", "obsm_keys", "read_coordinates", "read_obsm"]
