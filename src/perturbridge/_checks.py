@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["array_of", "freeze", "nearest_names", "one_of", "unique_names"]
 
+_AT_ONCE = 1 << 22
+
 
 def freeze(array: NDArray[Any]) -> NDArray[Any]:
     """Return a read-only view, so that a record cannot be changed under its readers."""
@@ -39,12 +41,20 @@ def array_of(name: str, value: object, *, shape: tuple[int | None, ...], dtype: 
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         problem = f"{name} has shape {array.shape}, expected ({wanted})."
         raise DataError(problem, cure=f"Pass {name} with one entry for each named axis.")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+    if np.issubdtype(array.dtype, np.floating) and not _all_finite(array):
         bad = np.argwhere(~np.isfinite(array))
         first = tuple(int(i) for i in bad[0])
         problem = f"{name} has {len(bad)} entries that are NaN or infinite, the first at {first}."
         raise DataError(problem, cure="Remove or repair these entries before they reach a model.")
     return freeze(array)
+
+
+def _all_finite(array: NDArray[Any]) -> bool:
+    """Look at a few million entries at a time: a mask of all of them would be a quarter as large as a float32 array."""
+    if array.ndim == 0 or array.size <= _AT_ONCE:
+        return bool(np.isfinite(array).all())
+    step = max(_AT_ONCE * len(array) // array.size, 1)
+    return all(bool(np.isfinite(array[i : i + step]).all()) for i in range(0, len(array), step))
 
 
 def unique_names(name: str, values: Iterable[str]) -> tuple[str, ...]:

@@ -149,3 +149,50 @@ def test_build_needs_exactly_one_input(tmp_path, call):
     ended = call("embed", "build", "-o", tmp_path / "x.safetensors")
     assert ended.status == 2
     assert "--terms" in ended.err
+
+
+def test_embed_join_puts_tables_side_by_side(tmp_path, call):
+    ended = call("embed", "join", "go_words", "pathways", "-o", tmp_path / "both.safetensors", "--json")
+    assert ended.status == 0, ended.err
+    both = pb.read_embedding(tmp_path / "both.safetensors")
+    one, two = pb.open_embedding("go_words"), pb.open_embedding("pathways")
+    assert both.n_dims == one.n_dims + two.n_dims == json.loads(ended.out)["n_dims"]
+    row = both.vectors[both.locate(["TP53"]).rows[0]]
+    first = one.vectors[one.locate(["TP53"]).rows[0]]
+    np.testing.assert_allclose(row[: one.n_dims], first / np.linalg.norm(first), atol=1e-6)
+    assert "go_words" in both.card.made_by
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--text", "t.tsv"], "--text was given without a model"),
+        (["--gmt", "x.gmt", "--model", "m"], "--gmt was given with a model"),
+        (["--text", "t.tsv", "--fasta", "x.fa", "--model", "m"], "text and fasta were given"),
+        (["--fasta", "x.fa", "--model", "m", "--gene-map", "g.tsv"], "A gene map was given with --fasta"),
+    ],
+)
+def test_build_refuses_what_does_not_go_together(tmp_path, call, words, fault):
+    ended = call("embed", "build", *words, "-o", tmp_path / "x.safetensors")
+    assert ended.status == 2
+    assert fault in ended.err
+
+
+def test_a_run_takes_splits_of_other_programs_and_by_similarity(made_screen, tmp_path, call):
+    names = pb.read_screen(made_screen).perturbations
+    split = pb.make_split(names, folds=2, seed=3)
+    pb.write_split(split, tmp_path / "s.pkl", fold="fold0")
+    pb.write_split(split, tmp_path / "s.toml", fold="fold0")
+    for file in ("s.pkl", "s.toml"):
+        ended = call("run", made_screen, "--split-file", tmp_path / file, "-o", tmp_path / file[2:])
+        assert ended.status == 0, ended.err
+        (fold,) = pb.read_split(tmp_path / file[2:] / "split.json").folds
+        assert set(fold.test) == set(split.folds[0].test)
+    ended = call("run", made_screen, "--split", "similarity", "--folds", "2", "-o", tmp_path / "alike")
+    assert ended.status == 0, ended.err
+    assert pb.read_split(tmp_path / "alike" / "split.json").kind == "similarity"
+    held = pb.make_split(pb.read_screen(made_screen), kind="context")
+    pb.write_split(held, tmp_path / "held.json")
+    ended = call("run", made_screen, "--split-file", tmp_path / "held.json", "-o", tmp_path / "b")
+    assert ended.status == 2
+    assert "holds out the cells of 'context'" in ended.err

@@ -7,6 +7,8 @@ import hashlib
 import json
 import pickle
 import shutil
+import warnings
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -84,6 +86,10 @@ MAKERS = {
     "h5ad of columns": _text(lambda f, p: _h5ad(f.to_numpy().T, p, var=f.index)),
     "h5ad csr": _text(lambda f, p: _h5ad(sp.csr_matrix(f.to_numpy()), p, obs=f.index)),
     "h5ad csc": _text(lambda f, p: _h5ad(sp.csc_matrix(f.to_numpy().T), p, var=f.index)),
+    "folder": lambda t, p: _folder(t, p, "genes.json", list(t)),
+    "folder with rows": lambda t, p: _folder(t, p, "gene_to_idx.json", {g: i for i, g in enumerate(t)}),
+    "folder with meta": lambda t, p: _folder(t, p, "meta.json", {"genes": list(t)}),
+    "zarr": lambda t, p: _zarr(t, p),
     "safetensors of genes": lambda t, p: save_file(dict(t), p),
     "safetensors with json names": lambda t, p: save_file(
         {"embeddings": np.stack(list(t.values()))}, p, metadata={"genes": json.dumps(list(t))}
@@ -98,6 +104,20 @@ MAKERS = {
 def _npz(path, **arrays):
     with path.open("wb") as handle:
         np.savez(handle, **arrays)
+
+
+def _folder(table, path, name, told):
+    path.mkdir()
+    np.save(path / "embeddings.npy", np.stack(list(table.values())))
+    if name == "meta.json":
+        told = told | {"sha256": {"embeddings.npy": hashlib.sha256((path / "embeddings.npy").read_bytes()).hexdigest()}}
+    (path / name).write_text(json.dumps(told))
+
+
+def _zarr(table, path):
+    with ad.settings.override(zarr_write_format=3), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ad.AnnData(np.stack(list(table.values())), obs=pd.DataFrame(index=list(table))).write_zarr(path)
 
 
 def _npy(path, array):
@@ -123,7 +143,9 @@ def test_every_form_gives_the_same_table(form, suffix, table, tmp_path, same):
     embedding = read_embedding(path)
     same(embedding)
     assert not [f for f in embedding.findings if f.level == "warning"]
-    assert embedding.card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    if path.is_file():
+        assert embedding.card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(embedding.card.sha256) == 64
     assert embedding.card.id_space == "symbol"
 
 
@@ -213,7 +235,7 @@ def test_hostile_names_are_names(name, dump, tmp_path):
     assert read_embedding(tmp_path / "x.safetensors").genes == (name, "TP53")
 
 
-@pytest.mark.parametrize("form", [form for form in MAKERS if "h5ad" not in form])
+@pytest.mark.parametrize("form", [form for form in MAKERS if not form.startswith(("h5ad", "zarr", "folder"))])
 def test_a_damaged_file_is_an_error_of_ours_or_a_table(form, table, tmp_path):
     """Cut, overwritten or shifted at random: whatever the library below raises, the user meets an EmbeddingError."""
     MAKERS[form](table, tmp_path / "x")
@@ -235,3 +257,62 @@ def test_a_damaged_file_is_an_error_of_ours_or_a_table(form, table, tmp_path):
             assert error.cure  # noqa: PT017
         else:
             assert np.isfinite(embedding.vectors).all()
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "golden").iterdir()), ids=lambda file: file.name)
+def test_bytes_that_numpy_1_wrote(file):
+    """Written by numpy 1.26.4: dicts of three genes ▸ numbers -1, -0.75, ... in arrays or lists of float64 scalars."""
+    embedding = read_embedding(file)
+    assert embedding.genes == ("TP53", "MYC", "KRAS")
+    np.testing.assert_array_equal(embedding.vectors, np.arange(12, dtype="f4").reshape(3, 4) / 4 - 1)
+
+
+@pytest.mark.parametrize("where", ["varm", "obsm"])
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("form", ["array", "frame"])
+def test_a_matrix_beside_x(where, kind, form, table, tmp_path, same):
+    vectors = np.stack(list(table.values()))
+    names = pd.DataFrame(index=list(table))
+    matrix = vectors if form == "array" else pd.DataFrame(vectors, index=names.index).rename(columns=str)
+    shape = (3, len(table)) if where == "varm" else (len(table), 3)
+    adata = ad.AnnData(
+        np.ones(shape, dtype="f4"), **{"var" if where == "varm" else "obs": names}, **{where: {"genept": matrix}}
+    )
+    path = tmp_path / f"x.{kind}"
+    with ad.settings.override(zarr_write_format=3), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        getattr(adata, f"write_{kind}")(path)
+    same(read_embedding(path, key=f"{where}/genept"))
+    same(read_embedding(f"{path}#{where}/genept"))
+    with pytest.raises(EmbeddingError, match=rf"has no 'varm/other'; it has '{where}/genept'"):
+        read_embedding(path, key="varm/other")
+
+
+def test_a_key_is_refused_where_there_is_one_table(dump, table):
+    with pytest.raises(EmbeddingError, match="is pickle and has no 'varm/x'"):
+        read_embedding(dump(table), key="varm/x")
+
+
+def test_folders_that_do_not_fit_are_refused(table, tmp_path):
+    _folder(table, tmp_path / "a", "genes.json", list(table)[:-1])
+    with pytest.raises(EmbeddingError, match=r"has shape \(6, 5\) for 5 names in genes.json"):
+        read_embedding(tmp_path / "a")
+    _folder(table, tmp_path / "b", "meta.json", {"genes": list(table)})
+    np.save(tmp_path / "b" / "embeddings.npy", np.zeros((6, 5), "f4"))
+    with pytest.raises(EmbeddingError, match=r"but meta\.json states"):
+        read_embedding(tmp_path / "b")
+    (tmp_path / "b" / "embeddings.npy").unlink()
+    with pytest.raises(EmbeddingError, match=r"holds 0 \.npy files"):
+        read_embedding(tmp_path / "b")
+    _folder(table, tmp_path / "c", "notes.json", [])
+    with pytest.raises(EmbeddingError, match="no list of gene names"):
+        read_embedding(tmp_path / "c")
+
+
+def test_ensembl_ids_with_other_versions_find_their_vector(tmp_path, vectors):
+    ids = [f"ENSG{i:011d}.{i}" for i in range(6)]
+    _h5ad(vectors, tmp_path / "x.h5ad", obs=pd.Index(ids))
+    embedding = read_embedding(tmp_path / "x.h5ad")
+    assert embedding.card.id_space == "ensembl"
+    located = embedding.locate(["ENSG00000000003", "ENSG00000000004.17", "ENSA"])
+    assert located.rows.tolist() == [3, 4, -1]

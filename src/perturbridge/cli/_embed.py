@@ -20,6 +20,7 @@ def embed_app() -> typer.Typer:
     app.command()(convert)
     app.command()(coverage)
     app.command()(build)
+    app.command()(join)
     app.command("list")(list_tables)
     return app
 
@@ -84,16 +85,71 @@ def build(
         Path | None, typer.Option(help="Table with a gene column and a term column (csv, tsv, parquet).")
     ] = None,
     gmt: Annotated[list[Path] | None, typer.Option(help="Gene-set file; may be given again.")] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Table with a gene and a text column (csv, tsv, parquet), or GenePT's JSON.")
+    ] = None,
+    fasta: Annotated[Path | None, typer.Option(help="Protein sequences (.fa, .fa.gz).")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the model: sentence-transformers for --text, ESM2 or alike for --fasta."),
+    ] = None,
     gene_map: Annotated[Path | None, typer.Option(help="Table from the gene ids of --terms to symbols.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the source. [default: the file's]")] = None,
-    dims: Annotated[int, typer.Option(min=2, help="Dimensions of the vectors.")] = 128,
+    dims: Annotated[int, typer.Option(min=2, help="Dimensions of the vectors, for --terms and --gmt.")] = 128,
+    device: Annotated[str, typer.Option(help="Where a model runs: auto, cpu or cuda.")] = "auto",
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Build an embedding from what is known about genes: the words of their terms, or the sets they are in.
+    """Build an embedding from what is known about genes: the words of their terms, the sets they are in, texts, or proteins.
 
-    Example: `perturbridge embed build --gmt reactome.gmt -o reactome.safetensors`
+    A build with a model that is interrupted goes on where it stopped when the same command is given again.
+
+    Example: `perturbridge embed build --fasta proteins.fa --model esm2_t33_650M -o esm2.safetensors`
+    """
+    from perturbridge import pipeline
+
+    from ._show import check_output, print_json, progress_bars
+    from ._tables import print_record
+
+    check_output(out, overwrite=overwrite)
+    with progress_bars() as tell:
+
+        def progress(done: int, total: int) -> None:
+            tell("encoding", done, total)
+
+        record = pipeline.build(
+            out,
+            terms=terms,
+            gmt=gmt or (),
+            text=text,
+            fasta=fasta,
+            model=model,
+            gene_map=gene_map,
+            name=name,
+            dims=dims,
+            device=device,
+            progress=progress,
+        )
+    if as_json:
+        print_json(record)
+    else:
+        print_record(f"Written to {out}", record)
+
+
+def join(
+    sources: Annotated[list[str], typer.Argument(help="Two or more embedding files, or tables that ship.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write (.safetensors).")],
+    name: Annotated[str | None, typer.Option(help="Name of the source. [default: the names joined by +]")] = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Put embeddings side by side, each of length 1, for the genes that all of them know.
+
+    A run with several `-e` does better: it weighs the sources and keeps genes that one of them lacks.
+
+    Example: `perturbridge embed join go_words pathways -o both.safetensors`
     """
     from perturbridge import pipeline
 
@@ -101,7 +157,7 @@ def build(
     from ._tables import print_record
 
     check_output(out, overwrite=overwrite)
-    record = pipeline.build(out, terms=terms, gmt=gmt or (), gene_map=gene_map, name=name, dims=dims)
+    record = pipeline.join(sources, out, name=name)
     if as_json:
         print_json(record)
     else:

@@ -30,8 +30,8 @@ def inspect(
     """
     from perturbridge import pipeline
 
+    from ._inspection import print_inspection
     from ._show import print_json
-    from ._tables import print_inspection
 
     config = pipeline.config_from_mapping(
         {

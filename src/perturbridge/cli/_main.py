@@ -11,6 +11,7 @@ from perturbridge.errors import PerturbridgeError
 
 from ._audit import audit
 from ._demo import demo
+from ._doctor import doctor
 from ._embed import embed_app
 from ._evaluate import evaluate
 from ._inspect import inspect
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
     for command in (demo, inspect, run, predict, evaluate, audit, pseudobulk):
         app.command()(command)
     app.add_typer(embed_app(), name="embed")
+    app.command()(doctor)
     return app
 
 

@@ -37,9 +37,13 @@ def run(
     min_cells: MinCells = 2,
     drop_small: Drop = False,
     kernel: Annotated[str, typer.Option(help="auto, linear or rbf.")] = "auto",
-    split: Annotated[str, typer.Option(help="perturbation: k folds. combination: genes held out.")] = "perturbation",
+    split: Annotated[
+        str, typer.Option(help="perturbation: k folds. combination: genes held out. similarity: alike ones together.")
+    ] = "perturbation",
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
-    split_file: Annotated[Path | None, typer.Option(help="Use this split.json.")] = None,
+    split_file: Annotated[
+        Path | None, typer.Option(help="Use this split: split.json, GEARS .pkl, STATE .toml or .csv.")
+    ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     overwrite: Overwrite = False,

@@ -15,14 +15,25 @@ if TYPE_CHECKING:
 __all__ = ["ScreenArgument", "takes_screen_settings"]
 
 ScreenArgument = Annotated[
-    Path, typer.Argument(help="The screen: an .h5ad, or a folder with X.mtx, meta.csv and genes.tsv.")
+    Path,
+    typer.Argument(
+        help="The screen: .h5ad, zarr, 10x .h5 or folder, .loom, a folder with X.mtx, meta.csv and genes.tsv, or several files "
+        "as a folder or a pattern in quotes ('plates/*.h5ad')."
+    ),
 ]
 
 
 def _declared(
     *,
+    cells: Annotated[
+        Path | None, typer.Option(help="Table of the cells (csv, tsv, parquet), matched by barcode, with their labels.")
+    ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Labels as a known source writes them: gears, scperturb, replogle, norman, vcc.")
+        str | None,
+        typer.Option(
+            help="Labels as a known source writes them: gears, scperturb, replogle, norman, vcc, xaira, frangieh, perturbench, "
+            "cellxgene, or your own as a .toml file."
+        ),
     ] = None,
     perturbation: Annotated[str | None, typer.Option(help="Column with the perturbation labels.")] = None,
     control: Annotated[list[str] | None, typer.Option(help="Label of control cells; may be given again.")] = None,

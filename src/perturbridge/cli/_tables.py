@@ -19,11 +19,11 @@ __all__ = [
     "prediction_record",
     "print_coverage",
     "print_effects",
-    "print_inspection",
     "print_prediction",
     "print_record",
     "print_run",
     "print_scores",
+    "print_source",
 ]
 
 
@@ -36,7 +36,7 @@ def print_run(run: Run) -> None:
         out.print(f"· {line}")
     print_findings(manifest["findings"])
     for source in manifest["embeddings"]:
-        _print_source(source)
+        print_source(source)
     table = headline_table(manifest["scores"], model=validation.model)
     print_table("\nHeld-out perturbations, mean [95 % interval]", table.columns, table.rows, strong=table.strong)
     paired = comparison_table(manifest["comparison"])
@@ -45,7 +45,8 @@ def print_run(run: Run) -> None:
     out.print(f"\nReport: {run.folder / 'report.html'}\nManifest: {run.folder / 'manifest.json'}")
 
 
-def _print_source(source: Mapping[str, Any], *, n_listed: int = 12) -> None:
+def print_source(source: Mapping[str, Any], *, n_listed: int = 12) -> None:
+    """Print how many of the genes asked for an embedding knows, which not and why, and which under another name."""
     out = console()
     mark = "!" if source["missing"] else "·"
     out.print(f"{mark} {source['name']}: {source['n_covered']} of {source['n_asked']} genes have a vector.")
@@ -58,22 +59,6 @@ def _print_source(source: Mapping[str, Any], *, n_listed: int = 12) -> None:
         rest = f" and {len(renamed) - n_listed} more" if len(renamed) > n_listed else ""
         out.print(f"    by another name: {', '.join(renamed[:n_listed])}{rest}")
     print_findings(source["findings"])
-
-
-def print_inspection(found: Mapping[str, Any]) -> None:
-    """Print what is in a screen, what is wrong with it, and what to type next."""
-    out = console()
-    rows = [(key.replace("_", " "), _plain(value)) for key, value in found.items() if key not in _TOLD_APART]
-    print_table("", ("", ""), rows)
-    for line in found["explanation"]:
-        out.print(f"· {line}")
-    print_findings(found["findings"])
-    for source in found["embeddings"]:
-        _print_source(source)
-    out.print(f"\nNext: {found['next']}")
-
-
-_TOLD_APART = ("explanation", "findings", "embeddings", "next")
 
 
 def _plain(value: object, *, n_listed: int = 8) -> str:
@@ -167,4 +152,4 @@ def print_record(title: str, record: Mapping[str, Any]) -> None:
 
 def print_coverage(report: Mapping[str, Any]) -> None:
     """Print which genes have a vector, and every one that has none."""
-    _print_source(report, n_listed=max(len(report["missing"]), len(report["renamed"]), 1))
+    print_source(report, n_listed=max(len(report["missing"]), len(report["renamed"]), 1))

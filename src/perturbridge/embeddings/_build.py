@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["build_from_gmt", "build_from_terms"]
+__all__ = ["build_from_gmt", "build_from_terms", "described_card"]
 
 _WORD = re.compile(r"[^\W_]+")
 # A gene annotated to a root of the Gene Ontology is one of which nothing is known.
@@ -87,7 +87,9 @@ def build_from_terms(
     findings = check_signatures(table["term"].tolist(), allow=allow_signatures, where=where)
     table, named = _current_names(table, gene_map=gene_map, aliases=aliases, where=where)
     recipe = f"build_from_terms: words and terms, TF-IDF, SVD({n_dims}), seed {seed}"
-    described = _card(card, name=name, recipe=recipe, files=[] if isinstance(pairs, pd.DataFrame) else [Path(pairs)])
+    described = described_card(
+        card, name=name, recipe=recipe, files=[] if isinstance(pairs, pd.DataFrame) else [Path(pairs)]
+    )
     genes, terms, member = _membership(table)
     features = sp.hstack([_tf_idf(member @ _words(terms)), _tf_idf(member, in_at_least=2)]).tocsr()
     return _reduced(
@@ -143,7 +145,7 @@ def build_from_gmt(
         pd.concat(tables, ignore_index=True), gene_map=None, aliases=aliases, where=str(files[0])
     )
     recipe = f"build_from_gmt: set membership, TF-IDF, SVD({n_dims}), seed {seed}"
-    described = _card(card, name=name, recipe=recipe, files=files)
+    described = described_card(card, name=name, recipe=recipe, files=files)
     genes, _, member = _membership(table)
     return _reduced(
         _tf_idf(member), genes, n_dims=n_dims, seed=seed, card=described, aliases=aliases, findings=findings + named
@@ -181,7 +183,8 @@ def _current_names(
     )
 
 
-def _card(card: EmbeddingCard | None, *, name: str, recipe: str, files: Sequence[Path]) -> EmbeddingCard:
+def described_card(card: EmbeddingCard | None, *, name: str, recipe: str, files: Sequence[Path]) -> EmbeddingCard:
+    """Return the card of something built: recipe and inputs with their hashes, and what the caller knows."""
     from dataclasses import asdict, replace
 
     from ._read import file_hash

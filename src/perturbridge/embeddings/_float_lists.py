@@ -1,7 +1,8 @@
 """Pickled dicts of float lists, as GenePT distributes them, read as the byte layout they are.
 
 Such a file is a run of nine-byte records, the letter G and a big-endian double, with a name and a few marks between vectors.
-Reading the runs as arrays needs neither a Python object per number (32 bytes each) nor the pickle machine.
+Reading the runs as arrays needs neither a Python object per number (32 bytes each) nor the pickle machine; each vector goes to its row
+of the matrix when it ends, so that little more than the matrix is ever held.
 Any record outside the small grammar below ends the attempt, and the allow-list unpickler reads the file instead.
 """
 
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._pickle_claims import float_run
+from perturbridge._pickles import float_run
+
 from ._raw import RawTable
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _MARK = object()
 _STOP = ord(".")
 _RECORD = 9
 _NEWEST = 5
+_LET_GO = 1 << 24
 
 
 class _UnknownRecordError(Exception):
@@ -34,12 +37,13 @@ class _UnknownRecordError(Exception):
 
 
 class _List:
-    """A list of floats, in the pieces it was written in."""
+    """A list of floats: the pieces it was written in, or the row of the matrix where they were put."""
 
-    __slots__ = ("pieces",)
+    __slots__ = ("pieces", "row")
 
     def __init__(self) -> None:
         self.pieces: list[NDArray[np.float32]] = []
+        self.row = -1
 
 
 def read_float_lists(path: Path) -> RawTable | None:
@@ -59,20 +63,18 @@ def read_float_lists(path: Path) -> RawTable | None:
         rows[i] = lists.setdefault(id(vector), len(vectors))
         if rows[i] == len(vectors):
             vectors.append(vector)
-    return RawTable(names=list(entries), vectors=_stack(vectors), rows=rows, rounded=scan.rounded)
+    return RawTable(names=list(entries), vectors=_stack(vectors, scan.matrix), rows=rows, rounded=scan.rounded)
 
 
-def _stack(lists: list[_List]) -> NDArray[np.float32] | list[NDArray[np.float32]]:
-    """Join the pieces of each list, letting go of them on the way; ragged lists stay apart for the check that names them."""
-    lengths = {sum(map(len, vector.pieces)) for vector in lists}
-    if len(lengths) != 1:
-        return [np.concatenate([*vector.pieces, np.empty(0, np.float32)]) for vector in lists]
-    matrix = np.empty((len(lists), lengths.pop()), dtype=np.float32)
-    for row, vector in zip(matrix, lists, strict=True):
-        if vector.pieces:
-            np.concatenate(vector.pieces, out=row)
-            vector.pieces.clear()
-    return matrix
+def _stack(lists: list[_List], matrix: NDArray[np.float32] | None) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+    """Return the matrix where every list has a row of it, in their order; else each list, for the check that names the odd ones."""
+    if matrix is not None and [vector.row for vector in lists] == list(range(len(lists))):
+        return matrix[: len(lists)]
+    empty = np.empty(0, np.float32)
+    return [
+        np.concatenate([*vector.pieces, empty]) if matrix is None or vector.row < 0 else matrix[vector.row]
+        for vector in lists
+    ]
 
 
 class _Scan:
@@ -82,8 +84,11 @@ class _Scan:
         self._bytes = np.frombuffer(data, dtype=np.uint8)
         self._data = data
         self._at = 0
+        self._left = 0
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._n_rows = 0
+        self.matrix: NDArray[np.float32] | None = None
         self.rounded = False
 
     def run(self) -> dict[str, _List]:
@@ -138,6 +143,9 @@ class _Scan:
         return int.from_bytes(self._data[start : self._at], "little")
 
     def _text(self, width: int) -> None:
+        if self._stack and isinstance(self._stack[-1], _List):
+            # The next name begins, so that the list before it is whole.
+            self._settle(self._stack[-1])
         length = self._number(width)
         start = self._at
         self._at += length
@@ -174,6 +182,9 @@ class _Scan:
         target = self._stack[-1]
         if not isinstance(target, _List) or not all(isinstance(item, np.ndarray) for item in items):
             raise _UnknownRecordError
+        if target.row >= 0:
+            # It has its row already, and pickle writes a list whole before anything holds it.
+            raise _UnknownRecordError
         target.pieces.extend(items)
 
     def _set(self, items: list[Any]) -> None:
@@ -182,3 +193,27 @@ class _Scan:
         if not isinstance(target, dict) or not plain:
             raise _UnknownRecordError
         target.update(zip(names, lists, strict=True))
+        for vector in lists:
+            self._settle(vector)
+
+    def _settle(self, vector: _List) -> None:
+        """Put a list into the next row; memory is claimed once, for as many lists as the file can hold, and used as they come."""
+        length = sum(map(len, vector.pieces))
+        if vector.row >= 0 or not length:
+            return
+        if self.matrix is None:
+            self.matrix = np.empty((len(self._bytes) // (_RECORD * length) + 1, length), dtype=np.float32)
+        if length != self.matrix.shape[1]:
+            return
+        np.concatenate(vector.pieces, out=self.matrix[self._n_rows])
+        vector.pieces.clear()
+        vector.row = self._n_rows
+        self._n_rows += 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Tell the system that what was read so far is not needed again: mapped pages count as memory of the process."""
+        if self._at - self._left >= _LET_GO and hasattr(mmap, "MADV_DONTNEED"):
+            upto = self._at - self._at % mmap.PAGESIZE
+            self._data.madvise(mmap.MADV_DONTNEED, self._left, upto - self._left)
+            self._left = upto

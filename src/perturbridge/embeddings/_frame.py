@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from perturbridge.errors import EmbeddingError
-from perturbridge.values import Finding
+from perturbridge.values import Finding, ensembl_stem
 
 from ._raw import RawTable, noticed
 
@@ -63,8 +63,12 @@ def _genes_along(
 
 
 def _share_known(names: Sequence[str], aliases: GeneAliases) -> float:
+    # Numbers that count up are positions, though each is also the Entrez id of some gene.
+    if list(names) in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
+        return 0.0
     some = _some(names)
-    return sum(aliases.current(name)[1] not in ("missing", "excel_date") for name in some) / max(len(some), 1)
+    known = [ensembl_stem(name) or aliases.current(name)[1] not in ("missing", "excel_date") for name in some]
+    return sum(map(bool, known)) / max(len(some), 1)
 
 
 def _share_dimensions(names: Sequence[str]) -> float:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Finding
 
-__all__ = ["check_signatures", "read_gene_map", "read_gmt", "read_pairs"]
+__all__ = ["check_signatures", "read_gene_map", "read_gmt", "read_pairs", "read_plain_table"]
 
 _GENE_COLUMNS = ("gene", "symbol", "gene_symbol", "gene_name", "gene_id", "entrez", "entrez_id", "ensembl_id", "id")
 _TERM_COLUMNS = ("term", "term_name", "go_term", "go_name", "set", "pathway", "name", "description")
@@ -39,7 +39,7 @@ def read_pairs(pairs: str | Path | pd.DataFrame, *, where: str) -> pd.DataFrame:
     EmbeddingError
         If the table cannot be read or does not show which column is which.
     """
-    table = pairs if isinstance(pairs, pd.DataFrame) else _read_table(Path(pairs))
+    table = pairs if isinstance(pairs, pd.DataFrame) else read_plain_table(Path(pairs))
     titles = [str(title).strip().lower() for title in table.columns]
     gene = next((titles.index(title) for title in _GENE_COLUMNS if title in titles), None)
     term = next((titles.index(t) for t in _TERM_COLUMNS if t in titles and titles.index(t) != gene), None)
@@ -55,7 +55,14 @@ def read_pairs(pairs: str | Path | pd.DataFrame, *, where: str) -> pd.DataFrame:
     return unique
 
 
-def _read_table(file: Path) -> pd.DataFrame:
+def read_plain_table(file: Path) -> pd.DataFrame:
+    """Return a csv, tsv or parquet table, text as text.
+
+    Raises
+    ------
+    EmbeddingError
+        If it cannot be read.
+    """
     try:
         with file.open("rb") as handle:
             if handle.read(4) == b"PAR1":
@@ -135,7 +142,7 @@ def read_gene_map(source: str | Path | Mapping[str, str]) -> dict[str, str]:
     """
     if not isinstance(source, (str, Path)):
         return dict(source)
-    table = _read_table(Path(source)).dropna().astype(str)
+    table = read_plain_table(Path(source)).dropna().astype(str)
     titles = [str(title).strip().lower() for title in table.columns]
     symbol = next((i for i, title in enumerate(titles) if "symbol" in title or title in ("gene", "name")), None)
     others = [i for i, title in enumerate(titles) if i != symbol and ("id" in title or "entrez" in title)]

@@ -12,7 +12,7 @@ from perturbridge.errors import EmbeddingError
 from ._raw import check_claim, noticed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_matrix", "first_equal_row", "unusable_rows"]
 
+_ROWS_AT_ONCE = 1024
 _CURE = "Remove or repair these genes in the file, then read it again."
 
 
@@ -119,24 +120,29 @@ def unusable_rows(
     EmbeddingError
         If a vector is NaN or infinite in part, which is damage and not absence.
     """
-    finite = np.isfinite(matrix)
-    whole = finite.all(axis=1)
-    absent = np.isnan(matrix).all(axis=1) if not whole.all() else ~whole
+    # By blocks: a mask of all entries would be a quarter as large as the matrix.
+    whole = _by_block(lambda block: np.isfinite(block).all(axis=1), matrix)
+    absent = ~whole if whole.all() else _by_block(lambda block: np.isnan(block).all(axis=1), matrix)
     damaged = ~whole & ~absent
     if damaged.any():
         row = int(np.flatnonzero(damaged)[0])
-        dim = int(np.flatnonzero(~finite[row])[0])
+        dim = int(np.flatnonzero(~np.isfinite(matrix[row]))[0])
         problem = (
             f"{where} has {int(damaged.sum())} vectors with NaN or infinite entries, the first {name_of_row[row]!r} "
             f"with {matrix[row, dim]} in dimension {dim}."
         )
         raise EmbeddingError(problem, cure=_CURE)
-    zero = whole & ~matrix.any(axis=1)
+    zero = whole & ~_by_block(lambda block: block.any(axis=1), matrix)
     message = "Vectors that are {} throughout were left out: these genes count as missing."
     return np.asarray(absent | zero), (
         *noticed("nan_vectors", message.format("NaN"), _those(name_of_row, np.asarray(absent)), warn=True),
         *noticed("zero_vectors", message.format("zero"), _those(name_of_row, np.asarray(zero)), warn=True),
     )
+
+
+def _by_block(test: Callable[[NDArray[np.float32]], Any], matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+    blocks = [np.asarray(test(matrix[i : i + _ROWS_AT_ONCE])) for i in range(0, len(matrix), _ROWS_AT_ONCE)]
+    return np.concatenate([np.empty(0, dtype=np.bool_), *blocks])
 
 
 def _those(names: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge._pickles import safe_unpickle
 from perturbridge.errors import EmbeddingError
 
 from ._float_lists import read_float_lists
 from ._frame import left_out
 from ._raw import RawTable, check_claim, table_of_mapping
-from ._unpickle import safe_unpickle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["read_npy", "read_npz", "read_pickle", "read_torch"]
+__all__ = ["read_array_file", "read_npy", "read_npz", "read_pickle", "read_torch"]
 
 _TABLE_CURE = "Save a dict of gene names to vectors, or one array of names and one matrix."
 
@@ -104,6 +104,12 @@ def read_npy(path: Path) -> RawTable:
     """
     with path.open("rb") as handle:
         return _table_of_object(_read_array(handle, where=str(path), n_bytes=path.stat().st_size), where=str(path))
+
+
+def read_array_file(path: Path) -> NDArray[Any]:
+    """Return the plain array of an `.npy`, its claims checked; objects go through the allow-list."""
+    with path.open("rb") as handle:
+        return _read_array(handle, where=str(path), n_bytes=path.stat().st_size)
 
 
 def read_npz(path: Path) -> RawTable:

@@ -21,6 +21,7 @@ _MAGIC = (
     # The number that opens a torch file of before 1.6, as a pickle of protocol 2.
     (b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", "torch"),
 )
+_ZARR = ("zarr.json", ".zgroup", ".zattrs")
 _PICKLE_TEXT = (b"(dp", b"(d", b"}q", b"}.", b"ccollections\n", b"(lp", b"]q")
 _NOT_A_TABLE = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Fetch the file with git lfs pull."),
@@ -35,14 +36,18 @@ _NOT_A_TABLE = (
 )
 
 
-def sniff(path: Path) -> str:
-    """Return `"pickle"`, `"torch"`, `"npz"`, `"npy"`, `"safetensors"`, `"parquet"`, `"hdf5"`, `"text"` or `"gzip text"`.
+def sniff(path: Path) -> str:  # noqa: PLR0911 one return for each kind
+    """Return `"pickle"`, `"torch"`, `"npz"`, `"npy"`, `"safetensors"`, `"parquet"`, `"hdf5"`, `"text"`, `"gzip text"` or `"folder"`.
+
+    A zarr store counts as `"hdf5"`, whose tables it holds in another wrapping.
 
     Raises
     ------
     EmbeddingError
         If the file is missing, empty, or of a kind that holds no table.
     """
+    if path.is_dir():
+        return "hdf5" if any((path / mark).is_file() for mark in _ZARR) else "folder"
     head = _first_bytes(path)
     for magic, kind in _MAGIC:
         if head.startswith(magic):

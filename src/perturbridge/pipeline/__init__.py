@@ -22,14 +22,16 @@ from ._audit_words import (
 from ._config import RunConfig, config_from_mapping, config_to_toml, read_config
 from ._cross_validate import CrossValidation, cross_validate
 from ._demo import write_demo_screen
-from ._embedding_files import build, convert, coverage_table, shipped_tables
+from ._doctor import doctor
+from ._embedding_files import build, convert, coverage_table, join, shipped_tables
 from ._evaluate import evaluate
 from ._folder import check_folder
+from ._inspect import inspect
 from ._manifest import json_ready
 from ._predict import load_model, predict
 from ._run import Run, run
 from ._summary import comparison_table, finding_line, headline_table, targets_sentence
-from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
+from ._tasks import check_prediction_format, evaluate_files, save_prediction, write_pseudobulk
 
 __all__ = [
     "AuditedLatents",
@@ -49,11 +51,13 @@ __all__ = [
     "convert",
     "coverage_table",
     "cross_validate",
+    "doctor",
     "evaluate",
     "evaluate_files",
     "finding_line",
     "headline_table",
     "inspect",
+    "join",
     "json_ready",
     "latents_table",
     "load_model",

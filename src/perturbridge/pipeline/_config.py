@@ -20,11 +20,13 @@ class RunConfig(BaseModel):
     Parameters
     ----------
     screen
-        The screen: an `.h5ad` file or a folder with `X.mtx`, `meta.csv` and `genes.tsv`.
+        The screen, in any form that `read_screen` opens; several files as a folder or a pattern.
     embedding
         Embedding files, or names of tables that ship; each is one source of the model.
     aliases
         A table of gene names of your own (tsv: symbol, previous, alias, ensembl), instead of the one that ships.
+    cells
+        A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     preset, perturbation, control, context, sample, state, genes, place, x_is
         How to read the screen; what is left out is detected, and the report says how.
     target_sum
@@ -35,8 +37,9 @@ class RunConfig(BaseModel):
         `"auto"` lets leave-one-out choose between `"linear"` and `"rbf"`.
     split, folds
         `"perturbation"`: k folds over perturbations. `"combination"`: genes are held out, pairs reported by genes seen.
+        `"similarity"`: perturbations alike in the first embedding are held out together.
     split_file
-        Use this split instead of drawing one.
+        Use this split instead of drawing one: our split.json, a GEARS pickle, a STATE TOML or a table.
     seed
         Draws the folds and the shuffled baseline.
     """
@@ -46,6 +49,7 @@ class RunConfig(BaseModel):
     screen: Path
     embedding: tuple[str, ...] = ("go_words",)
     aliases: Path | None = None
+    cells: Path | None = None
     preset: str | None = None
     perturbation: str | None = None
     control: tuple[str, ...] | None = None
@@ -59,7 +63,7 @@ class RunConfig(BaseModel):
     min_cells: int = Field(default=2, ge=1)
     on_few: Literal["raise", "drop"] = "raise"
     kernel: Literal["auto", "linear", "rbf"] = "auto"
-    split: Literal["perturbation", "combination"] = "perturbation"
+    split: Literal["perturbation", "combination", "similarity"] = "perturbation"
     folds: int = Field(default=5, ge=2)
     split_file: Path | None = None
     seed: int = Field(default=0, ge=0)
@@ -101,7 +105,7 @@ def read_config(path: str | Path) -> RunConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problem = f"{file} cannot be read as TOML: {error}."
         raise DataError(problem, cure="Pass a TOML file such as the config.toml of a run folder.") from error
-    for key in ("screen", "split_file", "aliases"):
+    for key in ("screen", "split_file", "aliases", "cells"):
         if key in values:
             values[key] = file.parent / str(values[key])
     embedding = values.get("embedding", RunConfig.model_fields["embedding"].default)

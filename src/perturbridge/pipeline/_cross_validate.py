@@ -96,7 +96,7 @@ def cross_validate(
     effects
         All measured perturbations.
     split
-        `"perturbation"`, `"combination"`, or a split of your own.
+        `"perturbation"`, `"combination"`, `"similarity"` (in the first source of the model), or a split of your own.
     folds, seed
         Number of folds and what draws them, for a split by name.
     baselines
@@ -109,7 +109,10 @@ def cross_validate(
     DataError
         If the split names a perturbation that was not measured, or there are too few for the folds.
     """
-    drawn = split if isinstance(split, Split) else _draw(effects, split, folds=folds, seed=seed)
+    drawn = split if isinstance(split, Split) else _draw(effects, split, model=model, folds=folds, seed=seed)
+    if drawn.by:
+        problem = f"The split holds out the cells of {drawn.by!r}, which effects over all cells cannot tell apart."
+        raise DataError(problem, cure="Sum the two sides that screens.split_screen gives, each by itself.")
     if baselines is None:
         baselines = default_baselines(model.sources, seed=seed)
     if model.name in baselines:
@@ -140,9 +143,11 @@ def cross_validate(
     )
 
 
-def _draw(effects: Effects, kind: str, *, folds: int, seed: int) -> Split:
-    if one_of("split", kind, ("perturbation", "combination")) == "combination":
+def _draw(effects: Effects, kind: str, *, model: EffectModel, folds: int, seed: int) -> Split:
+    if one_of("split", kind, ("perturbation", "combination", "similarity")) == "combination":
         return make_split(effects, kind="combination", folds=folds, seed=seed)
+    if kind == "similarity":
+        return make_split(effects, kind="similarity", folds=folds, seed=seed, embedding=model.sources[0])
     return make_split(effects, kind="perturbation", folds=folds, seed=seed)
 
 

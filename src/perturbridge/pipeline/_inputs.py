@@ -23,6 +23,7 @@ def load_screen(config: RunConfig) -> Screen:
     """Open the screen of a configuration."""
     return read_screen(
         config.screen,
+        cells=config.cells,
         preset=config.preset,
         perturbation=config.perturbation,
         control=config.control,
@@ -57,7 +58,8 @@ def load_embedding(source: str, *, aliases: str | Path | None = None) -> GeneEmb
         If it is neither.
     """
     known = read_aliases(aliases)
-    if Path(source).exists():
+    # FILE#varm/NAME is a matrix inside a file.
+    if Path(source).exists() or Path(source.rpartition("#")[0] or source).is_file():
         return read_embedding(source, aliases=known)
     shipped = [entry.name for entry in list_sources()]
     if source in shipped:

@@ -90,7 +90,8 @@ def run(
         embeddings = load_embeddings(config)
         covered = [_covered(embedding, effects) for embedding in embeddings]
         model = EffectModel(embeddings, kernel=config.kernel, seed=config.seed)
-        split = read_split(config.split_file) if config.split_file else config.split
+        asked = config.split_file
+        split = read_split(asked, perturbations=effects.perturbations) if asked else config.split
         validation = cross_validate(
             model,
             effects,

@@ -1,4 +1,4 @@
-"""What the single commands do: inspect, pseudo-bulk, evaluate, save a prediction."""
+"""What the single commands do: pseudo-bulk, evaluate, save a prediction."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from perturbridge.errors import DataError
 from perturbridge.evaluation import summarize, write_scores
-from perturbridge.screens import describe_screen, read_effects, target_changes, write_effects, write_prediction
+from perturbridge.screens import read_effects, target_changes, write_effects, write_prediction
 
-from ._embedding_files import coverage_report
 from ._evaluate import evaluate, read_predictions
-from ._inputs import load_effects, load_embeddings, load_screen
+from ._inputs import load_effects, load_screen
 from ._summary import records
 from ._tables import write_table
 
@@ -22,18 +21,9 @@ if TYPE_CHECKING:
 
     from ._config import RunConfig
 
-__all__ = ["check_prediction_format", "evaluate_files", "inspect", "save_prediction", "write_pseudobulk"]
+__all__ = ["check_prediction_format", "evaluate_files", "save_prediction", "write_pseudobulk"]
 
 PREDICTION_FORMATS = (".h5ad", ".csv", ".tsv", ".parquet")
-
-
-def inspect(config: RunConfig) -> dict[str, Any]:
-    """Describe a screen as it will be read, with the coverage of each embedding; reads labels and a sample of the values."""
-    screen = load_screen(config)
-    genes = sorted({gene for name in screen.perturbations for gene in name.genes})
-    found = dict(describe_screen(screen))
-    found["embeddings"] = [coverage_report(embedding, genes) for embedding in load_embeddings(config)]
-    return found
 
 
 def write_pseudobulk(

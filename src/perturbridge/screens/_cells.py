@@ -12,7 +12,6 @@ from perturbridge._checks import nearest_names
 from perturbridge.errors import DataError
 from perturbridge.values import CONTROL, UNASSIGNED_CODE, Labels, Screen
 
-from ._read import _open
 from .files._column import cross
 from .files._h5 import child, open_file
 from .files._h5_frame import frame_length
@@ -20,6 +19,7 @@ from .files._h5ad import H5adFile
 from .files._in_memory import InMemory
 from .files._label_table import open_label_table
 from .files._obsm import COORDINATE_SUFFIXES, as_coordinates, obsm_keys, read_obsm
+from .files._open import open_container
 from .meaning._genes import read_genes
 from .meaning._labels import parse_label, rule_for
 from .meaning._place import choose_place
@@ -188,7 +188,7 @@ def open_cells(source: str | Path | object, *, names: Sequence[str] = ()) -> Cel
 def _with_or_without_values(source: str | Path | object) -> tuple[Container, str]:
     """Open a container; one whose only fault is that it holds no matrix is opened without."""
     try:
-        return _open(source), ""
+        return open_container(source), ""
     except DataError as error:
         bare = _bare(source)
         if bare is None:

@@ -10,7 +10,9 @@ import numpy as np
 
 from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE, Finding
 
+from ._confounding import cells_by_context, confounding, confounding_finding
 from .files._source_csc import CscSource
+from .meaning._labels import control_kind
 
 if TYPE_CHECKING:
     from perturbridge.values import Labels, Screen
@@ -32,12 +34,18 @@ def describe_screen(screen: Screen) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain JSON types: numbers of cells, genes and perturbations; cells per perturbation; controls per context; what the values
-        are and where; whether the targets are measured; `explanation` and `findings`; `next`, the command to type next.
+        Plain JSON types: numbers of cells, genes and perturbations; cells per perturbation and the smallest; controls per context and
+        the confounding of perturbation and context; what the values are and where; whether the targets are measured; `explanation` and `findings`; `next`, the command to type next.
     """
     codes = screen.perturbation_codes
     n_cells = np.bincount(codes[codes >= 0], minlength=len(screen.perturbations))
-    findings = (*screen.findings, *_size_findings(screen, n_cells), *_context_findings(screen))
+    told = confounding(screen)
+    findings = (
+        *screen.findings,
+        *_size_findings(screen, n_cells),
+        *_context_findings(screen),
+        *confounding_finding(told),
+    )
     return {
         "source": screen.source.description,
         "bytes_on_disk": _bytes_on_disk(screen.source.path),
@@ -52,9 +60,12 @@ def describe_screen(screen: Screen) -> dict[str, Any]:
         "n_unassigned_cells": int(np.count_nonzero(codes == UNASSIGNED_CODE)),
         "perturbation_column": screen.perturbation_column,
         "control_labels": list(screen.control_labels),
+        "control_kinds": sorted({control_kind(label) or "control" for label in screen.control_labels}),
         "cells_per_perturbation": _spread(n_cells),
+        "smallest_perturbations": _smallest(screen, n_cells),
         "context": _grouping(screen.context),
         "controls_per_context": _controls_per_context(screen),
+        "confounding": told,
         "sample": _grouping(screen.sample),
         "state": _grouping(screen.state),
         "targets": _targets(screen),
@@ -68,7 +79,7 @@ def _bytes_on_disk(path: str | None) -> int | None:
     if path is None or not Path(path).exists():
         return None
     there = Path(path)
-    files = [file for file in there.iterdir() if file.is_file()] if there.is_dir() else [there]
+    files = [file for file in there.rglob("*") if file.is_file()] if there.is_dir() else [there]
     return sum(file.stat().st_size for file in files)
 
 
@@ -96,6 +107,11 @@ def _spread(n_cells: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float | i
         "max": int(n_cells.max()),
     }
     return spread | {f"below_{few}": int(np.count_nonzero(n_cells < few)) for few in _FEW}
+
+
+def _smallest(screen: Screen, n_cells: np.ndarray[Any, np.dtype[np.int64]], *, n: int = 5) -> dict[str, int]:
+    order = np.argsort(n_cells, kind="stable")[:n].tolist()
+    return {str(screen.perturbations[i]): int(n_cells[i]) for i in order}
 
 
 def _grouping(labels: Labels | None) -> dict[str, Any] | None:
@@ -157,9 +173,7 @@ def _context_findings(screen: Screen) -> list[Finding]:
         found.append(
             Finding(level="warning", code="unmatched_context", message=message, count=len(bare), example=example)
         )
-    cell = here & (codes >= 0)
-    table = np.zeros((len(screen.perturbations), n), dtype=bool)
-    table[codes[cell], labels.codes[cell]] = True
+    table = cells_by_context(screen) > 0
     partial = np.flatnonzero(~table.all(axis=1))
     if len(partial):
         message = f"{len(partial)} of {len(table)} perturbations are absent from at least one of {n} contexts."

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from perturbridge._checks import one_of
 from perturbridge.errors import DataError
 from perturbridge.values import Finding, Screen
 
-from .files._bridge import open_bridge
-from .files._h5ad import open_h5ad
-from .files._in_memory import open_in_memory
+from .files._open import open_container
 from .files._source_csc import CscSource
 from .meaning._agreement import matrices_agree
 from .meaning._detect import choose_labels
@@ -23,6 +20,7 @@ from .meaning._presets import preset_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from perturbridge.values import CountSource
 
@@ -32,8 +30,9 @@ __all__ = ["open_source", "read_screen"]
 
 
 def read_screen(  # noqa: PLR0913 one keyword for each thing a file may call by its own name
-    source: str | Path | object,
+    source: str | Path | Sequence[str | Path] | object,
     *,
+    cells: str | Path | None = None,
     preset: str | None = None,
     perturbation: str | None = None,
     control: str | Sequence[str] | None = None,
@@ -54,9 +53,14 @@ def read_screen(  # noqa: PLR0913 one keyword for each thing a file may call by 
     Parameters
     ----------
     source
-        An `.h5ad` file, a folder with `X.mtx`, `meta.csv` and `genes.tsv` (each may end in `.gz`), or an AnnData object.
+        An `.h5ad` file, a zarr store (folder or zip), a 10x `.h5` file, a loom file, a folder with the three files of 10x or with
+        `X.mtx`, `meta.csv` and `genes.tsv` (each may end in `.gz`), or an AnnData object; several files as one screen by a list of
+        paths, a folder of them or a pattern such as `"plates/*.h5ad"`.
+    cells
+        A table of the cells (csv, tsv or parquet), matched by barcode, where the labels are not in the file itself; beside a 10x
+        matrix `protospacer_calls_per_cell.csv` is found by itself.
     preset
-        `"gears"`, `"scperturb"`, `"replogle"`, `"norman"` or `"vcc"`; what is named beside it wins.
+        The name of one of `PRESETS`, or the path of a TOML file with the same fields; what is named beside it wins.
     perturbation
         Cell column that names the perturbation.
     control
@@ -93,7 +97,7 @@ def read_screen(  # noqa: PLR0913 one keyword for each thing a file may call by 
         raise DataError(problem, cure="Use a positive number of counts per cell, such as 1e4.")
     if x_is is not None:
         one_of("x_is", x_is, ("counts", "log1p"))
-    container = _open(source)
+    container = open_container(source, cells=cells)
     recipe = None if preset is None else preset_named(preset)
     controls = () if control is None else (control,) if isinstance(control, str) else tuple(control)
     _refuse_empty(container)
@@ -143,18 +147,9 @@ def open_source(path: str | Path, place: str) -> CountSource:
     DataError
         If it cannot be read or has no matrix there.
     """
-    container = _open(path)
+    container = open_container(path)
     one_of("place", place, container.places())
     return container.source(place)
-
-
-def _open(source: str | Path | object) -> Container:
-    if not isinstance(source, str | Path):
-        return open_in_memory(source)
-    path = Path(source)
-    if path.is_dir():
-        return open_bridge(path)
-    return open_h5ad(path)
 
 
 def _refuse_empty(container: Container) -> None:

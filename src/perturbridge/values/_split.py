@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from perturbridge._checks import unique_names
 from perturbridge.errors import DataError, LeakageError
 
 from ._names import PerturbationName, as_names
@@ -27,18 +28,23 @@ class Fold:
         Disjoint perturbations.
     strata
         For each test perturbation a label to report by, such as `"1/2 seen"`; empty where there is none.
+    held_out
+        Levels of `Split.by` whose cells are the test cells, all others being training cells; a perturbation may then stand on
+        both sides. Empty where perturbations alone are divided.
     """
 
     name: str
     train: tuple[PerturbationName, ...]
     test: tuple[PerturbationName, ...]
     strata: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "train", as_names(self.train))
         object.__setattr__(self, "test", as_names(self.test))
+        object.__setattr__(self, "held_out", unique_names(f"held-out levels of fold {self.name!r}", self.held_out))
         both = sorted(set(self.train) & set(self.test))
-        if both:
+        if both and not self.held_out:
             problem = (
                 f"Fold {self.name!r} trains and tests on the same {len(both)} perturbations, the first is {both[0]}."
             )
@@ -58,22 +64,30 @@ class Split:
     Parameters
     ----------
     kind
-        `"perturbation"` (k folds over all perturbations) or `"combination"` (0/1/2 genes of a pair seen) or a user's own.
+        `"perturbation"` (k folds over all perturbations), `"combination"` (0/1/2 genes of a pair seen), `"similarity"`,
+        `"context"`, `"sample"`, or a user's own.
     seed
         What drew it.
     folds
         Each with a unique name.
+    by
+        Column whose levels are held out, empty where perturbations alone are divided.
     """
 
     kind: str
     seed: int
     folds: tuple[Fold, ...]
+    by: str = ""
 
     def __post_init__(self) -> None:
         names = [fold.name for fold in self.folds]
         if not names or len(set(names)) != len(names):
             problem = f"A split needs folds with unique names, got {names}."
             raise DataError(problem, cure="Name each fold once.")
+        odd = next((fold.name for fold in self.folds if bool(fold.held_out) != bool(self.by)), None)
+        if odd is not None:
+            problem = f"Fold {odd!r} and the split disagree on whether cells are held out by a column ({self.by or 'none'!r})."
+            raise DataError(problem, cure="Give the column and, for each fold, its held-out levels; or neither.")
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types; `from_json` reads them back to the same hash."""
@@ -83,10 +97,12 @@ class Split:
                 "train": [str(p) for p in f.train],
                 "test": [str(p) for p in f.test],
                 "strata": list(f.strata),
+                **({"held_out": list(f.held_out)} if f.held_out else {}),
             }
             for f in self.folds
         ]
-        return {"kind": self.kind, "seed": self.seed, "folds": folds}
+        # Absent where empty, so that splits of perturbations keep the hash they have always had.
+        return {"kind": self.kind, "seed": self.seed, "folds": folds, **({"by": self.by} if self.by else {})}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Split:
@@ -104,10 +120,11 @@ class Split:
                     train=as_names(f["train"]),
                     test=as_names(f["test"]),
                     strata=tuple(str(s) for s in f.get("strata", ())),
+                    held_out=tuple(str(level) for level in f.get("held_out", ())),
                 )
                 for f in data["folds"]
             )
-            return cls(kind=str(data["kind"]), seed=int(data["seed"]), folds=folds)
+            return cls(kind=str(data["kind"]), seed=int(data["seed"]), folds=folds, by=str(data.get("by", "")))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problem = f"This is not a split: {type(error).__name__} at {error}."
             raise DataError(

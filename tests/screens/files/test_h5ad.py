@@ -203,7 +203,7 @@ def test_a_matrix_that_does_not_fit_its_tables_is_refused(make_adata, write_h5ad
 def test_other_hdf5_files_are_told_apart(tmp_path):
     with h5py.File(tmp_path / "10x.h5", "w") as file:
         file.create_group("matrix")
-    with pytest.raises(DataError, match=r"not an h5ad: a 10x file without cell labels"):
+    with pytest.raises(DataError, match=r"neither an h5ad, a 10x nor a loom file: .* but 'matrix'"):
         open_h5ad(tmp_path / "10x.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = [1]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import settings
 
 from perturbridge.errors import DataError
 from perturbridge.screens import read_screen
@@ -228,3 +231,112 @@ def test_the_adamson_file_of_gears_is_recognized(make_adata):
         ["ctrl", "HSPA5+HSPA9", *(f"{t}+ctrl" for t in targets)],
     ):
         assert "gears_adamson_controls" not in [f.code for f in read_screen(make_adata(labels)).findings]
+
+
+GUIDES = {
+    "guides alone": ("sgRNA", ["NTg1", "Ag1", "Ag2", "Bg1"], ["A", "B"]),
+    "cell ranger": ("feature_call", ["non-targeting_1", "A_1", "A_2|B_1", "A_1|A_2"], ["A", "A+B"]),
+    "positions": ("sgID_AB", ["non-targeting_00001", "A_+_53715438.23-P1P2|A_-_53715355.23-P1P2"], ["A"]),
+}
+
+
+@pytest.mark.parametrize("form", GUIDES)
+def test_guides_name_the_perturbation_where_nothing_else_does(make_adata, form):
+    column, labels, perturbations = GUIDES[form]
+    screen = read_screen(make_adata(labels, column=column, genes=GENES))
+    assert [str(p) for p in screen.perturbations] == perturbations
+    # A column of targets comes first, whatever the guides say.
+    adata = make_adata(["ctrl", "A", "B"], genes=GENES)
+    adata.obs[column] = [labels[i % len(labels)] for i in range(48)]
+    assert read_screen(adata).perturbation_column == "condition"
+
+
+def test_controls_of_several_kinds_are_counted_and_can_be_told_apart(make_adata):
+    labels = ["non-targeting_1", "non-targeting_2", "safe-targeting_1", "INTERGENIC3", "A", "B"]
+    adata = make_adata(labels, obs={})
+    screen = read_screen(adata)
+    (finding,) = [f for f in screen.findings if f.code == "several_control_kinds"]
+    assert "3 kinds and are pooled: non-targeting 16, intergenic 8, safe-targeting 8 cells" in finding.message
+    assert (screen.perturbation_codes == CONTROL_CODE).sum() == 32
+    one = read_screen(adata, control="non-targeting")
+    assert one.control_labels == ("non-targeting_1", "non-targeting_2")
+    assert (one.perturbation_codes == CONTROL_CODE).sum() == 16
+    assert (one.perturbation_codes == UNASSIGNED_CODE).sum() == 16
+    two = read_screen(adata, control=["safe-targeting", "INTERGENIC3"])
+    assert sorted(two.control_labels) == ["INTERGENIC3", "safe-targeting_1"]
+    with pytest.raises(DataError, match=r"none of the control labels 'reporter'"):
+        read_screen(adata, control="reporter")
+
+
+PRESET_FILES = {
+    "vcc": ("target_gene", ["non-targeting", "A", "B"], {"batch_var": ["x", "y"]}),
+    "xaira": ("gene_target", ["Non-Targeting", "A", "B"], {"gem_group": ["x", "y"]}),
+    "frangieh": ("sgRNA", ["NO_SITE_1", "ONE_NON-GENE_SITE_2", "A_1,B_2", "B_1"], {"condition": ["Control", "IFNg"]}),
+    "perturbench": ("condition", ["control", "A+B", "B", "A"], {"cell_line": ["x", "y"]}),
+    "cellxgene": (
+        "genetic_perturbation_id",
+        ["non-targeting_1", "A_1 || B_1", "B_2", "na"],
+        {"library_id": ["x", "y"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", PRESET_FILES)
+def test_presets_find_columns_and_controls(make_adata, preset):
+    column, labels, context = PRESET_FILES[preset]
+    levels = {name: [pair[i // len(labels) % 2] for i in range(48)] for name, pair in context.items()}
+    screen = read_screen(make_adata(labels, column=column, genes=GENES, obs=levels), preset=preset)
+    assert {gene for name in screen.perturbations for gene in name.genes} == {"A", "B"}
+    assert (screen.context.column, screen.preset) == (next(iter(context)), preset)
+    assert (screen.perturbation_codes == CONTROL_CODE).sum() == 12 * (2 if preset == "frangieh" else 1) or preset in (
+        "vcc",
+        "xaira",
+    )
+
+
+def test_a_preset_of_ones_own(make_adata, tmp_path):
+    own = tmp_path / "mine.toml"
+    own.write_text('perturbation = ["what"]\ncontrols = "zero"\ncontext = ["day"]\n')
+    adata = make_adata(["zero", "A", "B"], column="what", obs={"day": [f"d{i // 3 % 2}" for i in range(48)]})
+    screen = read_screen(adata, preset=str(own))
+    assert [str(p) for p in screen.perturbations] == ["A", "B"]
+    assert (screen.control_labels, screen.context.column) == (("zero",), "day")
+    for text, fault in (
+        ("perturbation = 3", "has 3 under 'perturbation'"),
+        ("controls = ['a']", "no field 'perturbation'"),
+        ("perturbation = 'x'\nbatch = 'y'", "unknown field 'batch'"),
+        ("= x", "cannot be read as TOML"),
+    ):
+        own.write_text(text)
+        with pytest.raises(DataError, match=fault):
+            read_screen(adata, preset=str(own))
+
+
+@pytest.mark.parametrize("stored", ["memory", "h5ad", "zarr"])
+def test_a_cellxgene_file_says_itself_what_its_guides_are(make_adata, tmp_path, stored):
+    ids = {"A": "ENSG00000000001", "B": "ENSG00000000002"}
+    adata = make_adata(
+        ["g1", "g2", "g1 || g2", "g3", "g3 || g1", "na", "g4"],
+        column="genetic_perturbation_id",
+        genes=[ids.get(gene, f"ENSG{i + 100:011d}") for i, gene in enumerate(GENES)],
+        var={"feature_name": GENES},
+        n_cells=70,
+        obs={},
+    )
+    entry = {"protospacer_sequence": "ACGT" * 5, "protospacer_adjacent_motif": "3' NGG"}
+    adata.uns["genetic_perturbations"] = {
+        "g1": {"role": "targeting", "derived_features": {ids["A"]: "A"}, **entry},
+        "g2": {"role": "targeting", "derived_features": {ids["B"]: "B"}, **entry},
+        "g3": {"role": "control", **entry},
+        "g4": {"role": "targeting", "derived_features": {ids["A"]: "A", ids["B"]: "B"}, **entry},
+    }
+    source = adata
+    if stored != "memory":
+        source = tmp_path / f"s.{stored}"
+        with settings.override(zarr_write_format=3), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            getattr(adata, f"write_{stored}")(source)
+    screen = read_screen(source)
+    assert [str(p) for p in screen.perturbations] == ["A", "A+B", "B", "g4"]
+    assert screen.perturbation_codes[:7].tolist() == [0, 2, 1, -1, 0, -2, 3]
+    assert "guides_named" in [f.code for f in screen.findings]

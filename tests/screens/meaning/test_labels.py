@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from perturbridge.screens import LabelRule, parse_label
-from perturbridge.screens.meaning._labels import is_control_label, is_unassigned_label, rule_for
+from perturbridge.screens.meaning._labels import control_kind, is_control_label, is_unassigned_label, rule_for
 from perturbridge.values import CONTROL, PerturbationName
 
 KNOWN = LabelRule(genes=frozenset({"CBL", "CNN1", "SEC61A1", "HLA-A", "NKX2-1", "KRAS"}))
@@ -55,6 +55,18 @@ TABLE = [
     ("ATF6_only_pMJ145", "ATF6"),
     ("ATF6_PERK_IRE1_pMJ158", "ATF6+IRE1+PERK"),
     ("*", None),
+    # Guides: human CRISPRi libraries, Cell Ranger calls, joints that genes have too
+    ("CBL_+_119206291.23-P1P2", "CBL"),
+    ("CBL_-_119206291.23-P1|CNN1_+_11539000.23-P1P2", "CBL+CNN1"),
+    ("non-targeting_00123", ""),
+    ("CBL_1|CNN1_2", "CBL+CNN1"),
+    ("CBL_sg2|CBL_sg5", "CBL"),
+    ("CBL_1|non-targeting_7", "CBL"),
+    ("CBL-1", "CBL"),
+    ("CBL.2", "CBL"),
+    ("HLA-A-2", "HLA-A"),
+    ("NKX2-1", "NKX2-1"),
+    ("AC118549.1", "AC118549.1"),
     # Norman raw
     ("NegCtrl0_NegCtrl0__NegCtrl0_NegCtrl0", ""),
     ("A_NegCtrl0__A_NegCtrl0", "A"),
@@ -219,6 +231,55 @@ def test_hostile_labels_are_read_in_no_time(label):
     started = time.process_time()
     parse_label(label)
     assert time.process_time() - started < 0.2
+
+
+def test_guide_numbers_without_a_joint_are_taken_off_where_most_labels_have_them():
+    labels = ["NTg1", "STAT2g1", "STAT2g2", "CMTM6g1", "eGFPg2"]
+    rule = rule_for(labels)
+    assert [str(parse_label(label, rule=rule)) for label in labels] == ["control", "STAT2", "STAT2", "CMTM6", "control"]
+    # Mouse genes that end alike: few of them do not make a column of guides.
+    few = rule_for(["Reg1", "Stat2", "Cd9", "ctrl"])
+    assert str(parse_label("Reg1", rule=few)) == "Reg1"
+    assert str(parse_label("Reg1", rule=rule_for(["Reg1", "Bcg1", "ctrl"], genes=["Reg1", "Bcg1"]))) == "Reg1"
+
+
+KINDS = {
+    "non-targeting": ["NT", "non-targeting_0012", "NO_SITE_12", "63(mod)_pBA580", "scrambled"],
+    "safe-targeting": ["safe-targeting_3", "AAVS1", "safe_harbor_1"],
+    "intergenic": ["INTERGENIC1144056", "ONE_NON-GENE_SITE_33"],
+    "reporter": ["eGFP", "LacZ_2", "luciferase"],
+    "untreated": ["unperturbed", "DMSO_TF", "mock"],
+    "control": ["ctrl", "control", "NegCtrl3", "3x_neg_ctrl_1"],
+    "": ["TP53", "unassigned", "", "CTRLX"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_controls(kind):
+    assert {control_kind(label.removesuffix("_pBA580")) for label in KINDS[kind]} == {kind}
+
+
+@given(
+    pools=st.lists(st.lists(symbol, min_size=1, max_size=3, unique=True), min_size=1, max_size=8),
+    style=st.sampled_from(["gears", "perturbench", "scperturb", "frangieh", "adamson epistasis", "cellxgene"]),
+    order=st.randoms(),
+)
+def test_a_column_is_read_label_by_label_in_any_order(pools, style, order):
+    """Never merges two genes, never splits one, and reads its own answers as themselves."""
+    write, most = STYLES[style]
+    pools = [genes[:most] for genes in pools]
+    assume(not any(is_control_label(g) or is_unassigned_label(g) for genes in pools for g in genes))
+    every = sorted({gene for genes in pools for gene in genes})
+    labels = [write(genes, 1) for genes in pools]
+    rule = rule_for([*labels, "ctrl"], genes=every)
+    names = [parse_label(label, rule=rule) for label in labels]
+    assert names == [PerturbationName.of(genes) for genes in pools]
+    shuffled = [*labels, "ctrl"]
+    order.shuffle(shuffled)
+    again = rule_for(shuffled, genes=every)
+    assert [parse_label(label, rule=again) for label in labels] == names
+    canonical = rule_for([str(name) for name in names] + ["ctrl"], genes=every)
+    assert [parse_label(str(name), rule=canonical) for name in names] == names
 
 
 @given(st.text(max_size=30))

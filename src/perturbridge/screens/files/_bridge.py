@@ -1,8 +1,9 @@
-"""The three-file bridge: `X.mtx`, `meta.csv` and `genes.tsv` in one folder, cells x genes or genes x cells."""
+"""A matrix as text with its tables in one folder: `X.mtx`, `meta.csv`, `genes.tsv`, or the three files of 10x."""
 
 from __future__ import annotations
 
 import csv
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from perturbridge.screens.meaning._genes import is_ensembl
 from perturbridge.values import Finding
 
 from ._column import Column, column_of_values
+from ._features import expressed, gem_groups
 from ._market import market_header, read_market
 from ._source_array import ArraySource
 
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
 
     from perturbridge.values import CountSource
 
-__all__ = ["Bridge", "open_bridge"]
+__all__ = ["Bridge", "is_bridge", "open_bridge"]
 
 _INDEX_NAMES = ("", "cell", "cells", "cell_id", "barcode", "barcodes", "cell_barcode", "index", "_index")
+_MATRICES = ("X.mtx", "matrix.mtx")
+_CELL_TABLES = ("meta.csv", "metadata.csv", "cells.csv", "barcodes.tsv")
+_GENE_TABLES = ("genes.tsv", "features.tsv")
 _TOTALS = (
     "ncounts",
     "ncount_rna",
@@ -50,19 +55,19 @@ class Bridge:
         The folder.
     cells
         `meta.csv` as text, `(n_cells, n_columns)`.
-    cell_names
-        Its index, or empty.
+    cell_names_
+        Its index or the barcodes, or empty.
     genes
         `genes.tsv` as text, `(n_genes, n_columns)`; the first column is the index.
     matrix
         CSR `(n_cells, n_genes)`.
     findings
-        How the matrix lay in its file.
+        How the matrix lay in its file, and what beside genes was left out of it.
     """
 
     path: str
     cells: pd.DataFrame
-    cell_names: tuple[str, ...]
+    cell_names_: tuple[str, ...]
     genes: pd.DataFrame
     matrix: csr_matrix[Any]
     findings: tuple[Finding, ...]
@@ -77,6 +82,10 @@ class Bridge:
     def n_cells(self) -> int:
         """Rows of `meta.csv`."""
         return len(self.cells)
+
+    def cell_names(self) -> tuple[str, ...]:
+        """Index of `meta.csv`, or the barcodes."""
+        return self.cell_names_
 
     def cell_columns(self) -> tuple[str, ...]:
         """Names of the columns of `meta.csv`."""
@@ -101,29 +110,37 @@ class Bridge:
     def source(self, place: str, *, gene_names: tuple[str, ...] = ()) -> CountSource:
         """A reader for the matrix."""
         return ArraySource(
-            self.matrix, f"{self.path}, {place}", cell_names=self.cell_names, gene_names=gene_names, path=self.path
+            self.matrix, f"{self.path}, {place}", cell_names=self.cell_names_, gene_names=gene_names, path=self.path
         )
+
+
+def is_bridge(folder: Path) -> bool:
+    """True for a folder with a matrix under one of the usual names."""
+    return _matching(folder, _MATRICES) is not None
 
 
 def open_bridge(folder: Path) -> Bridge:
     """Read the three files of a folder; which side of the matrix holds the cells follows from the lengths of the tables.
+
+    The matrix is `X.mtx` or `matrix.mtx`; the cells are in `meta.csv`, or their barcodes in `barcodes.tsv`; the genes in
+    `genes.tsv` or `features.tsv`. Each may end in `.gz`, and a prefix that all share (`GSM123_matrix.mtx.gz`) is allowed.
 
     Raises
     ------
     DataError
         If a file is missing or broken, or the lengths fit neither orientation, or both.
     """
-    market, meta, genes = (_find(folder, name) for name in ("X.mtx", "meta.csv", "genes.tsv"))
-    cells, cell_names = _read_cells(meta)
+    market, meta, genes = (_find(folder, names) for names in (_MATRICES, _CELL_TABLES, _GENE_TABLES))
+    cells, cell_names = _read_barcodes(meta) if "barcodes" in meta.name else _read_cells(meta)
     listed = _read_table(genes, sep="\t", header=None, quoting=csv.QUOTE_NONE)
     shape = market_header(market).shape
     straight = shape[0] == len(cells) and shape[1] in (len(listed), len(listed) - 1)
     turned = shape[1] == len(cells) and shape[0] in (len(listed), len(listed) - 1)
     if not (straight or turned):
-        problem = f"X.mtx is {shape[0]} x {shape[1]}, but meta.csv names {len(cells)} cells and genes.tsv has {len(listed)} lines."
+        problem = f"{market.name} is {shape[0]} x {shape[1]}, but {meta.name} names {len(cells)} cells and {genes.name} has {len(listed)} lines."
         raise DataError(
             problem,
-            cure="Make one line of meta.csv (after its header) for each cell and one line of genes.tsv for each gene.",
+            cure=f"Make one line of {meta.name} (after its header, where it has one) for each cell and one line of {genes.name} for each gene.",
         )
     matrix = read_market(market)
     if straight and turned:
@@ -131,34 +148,54 @@ def open_bridge(folder: Path) -> Bridge:
     if not straight:
         matrix = matrix.T.tocsr()
     layout = "cells x genes" if straight else "genes x cells, and was turned around"
-    finding = Finding(
-        level="info", code="orientation", message=f"X.mtx is {shape[0]} x {shape[1]}: {layout}.", count=shape[0]
-    )
+    message = f"{market.name} is {shape[0]} x {shape[1]}: {layout}."
+    finding = Finding(level="info", code="orientation", message=message, count=shape[0])
+    table = _name_columns(listed, has_header=len(listed) == matrix.shape[1] + 1)
+    others: tuple[Finding, ...] = ()
+    if "feature_type" in table:
+        kept, others = expressed(table["feature_type"].tolist(), where=str(folder))
+        table, matrix = table.iloc[kept], matrix if len(kept) == len(table) else matrix[:, kept]
     return Bridge(
-        path=str(folder),
-        cells=cells,
-        cell_names=cell_names,
-        genes=_name_columns(listed, has_header=len(listed) == matrix.shape[1] + 1),
-        matrix=matrix,
-        findings=(finding,),
+        path=str(folder), cells=cells, cell_names_=cell_names, genes=table, matrix=matrix, findings=(finding, *others)
     )
 
 
-def _find(folder: Path, name: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    if (folder / ".zgroup").exists() or (folder / "zarr.json").exists():
-        problem = f"{str(folder)!r} is a zarr store, which is not read."
-        raise DataError(problem, cure="Write it as .h5ad: anndata.read_zarr(folder).write_h5ad('screen.h5ad').")
-    problem = f"{str(folder)!r} has no {name} and no {name}.gz."
-    raise DataError(problem, cure="Put X.mtx, meta.csv and genes.tsv into one folder, or pass a .h5ad file.")
+def _matching(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the file of one of these names, plain or gzip, or the only one that ends like them."""
+    for name in names:
+        for candidate in (folder / name, folder / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    ends = tuple(end for name in names for end in (f"_{name}", f"_{name}.gz", f".{name}", f".{name}.gz"))
+    found = sorted(file for file in folder.iterdir() if file.name.endswith(ends)) if folder.is_dir() else []
+    if len(found) > 1:
+        problem = f"{str(folder)!r} holds {len(found)} files like {names[0]}, the first are {found[0].name!r} and {found[1].name!r}."
+        raise DataError(problem, cure="Put the three files of each matrix into a folder of its own.")
+    return found[0] if found else None
+
+
+def _find(folder: Path, names: tuple[str, ...]) -> Path:
+    found = _matching(folder, names)
+    if found is None:
+        problem = f"{str(folder)!r} has no {' and no '.join(names)}, plain or as .gz."
+        raise DataError(problem, cure="Put X.mtx, meta.csv and genes.tsv into one folder, or pass a .h5ad file.")
+    return found
+
+
+def _read_barcodes(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the library of each cell where the barcodes name several, and the barcodes."""
+    names = tuple(_read_table(path, sep="\t", header=None, quoting=csv.QUOTE_NONE)[0].tolist())
+    groups = gem_groups(names)
+    table = pd.DataFrame(index=range(len(names)))
+    if groups is not None:
+        table[groups.name] = [groups.labels[code] for code in groups.codes.tolist()]
+    return table, names
 
 
 def _read_table(path: Path, *, sep: str, header: Literal[0] | None, quoting: Literal[0, 3]) -> pd.DataFrame:
     try:
         return pd.read_csv(path, sep=sep, header=header, dtype=str, keep_default_na=False, quoting=quoting)
-    except (ValueError, OSError, EOFError, csv.Error) as error:
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error) as error:
         problem = f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())[:200]}."
         raise DataError(problem, cure="Write it again as plain text, UTF-8, one line per row.") from error
 
@@ -166,7 +203,8 @@ def _read_table(path: Path, *, sep: str, header: Literal[0] | None, quoting: Lit
 def _read_cells(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     table = _read_table(path, sep=",", header=0, quoting=csv.QUOTE_MINIMAL)
     table.columns = [str(name) for name in table.columns]
-    first = table.columns[0]
+    first = table.columns[0].removeprefix("\ufeff")
+    table.columns = [first, *table.columns[1:]]
     if first.casefold() in _INDEX_NAMES or first.startswith("Unnamed: "):
         return table.drop(columns=first), tuple(table[first].tolist())
     return table, ()
@@ -178,7 +216,9 @@ def _name_columns(listed: pd.DataFrame, *, has_header: bool) -> pd.DataFrame:
         table = listed.iloc[1:].reset_index(drop=True)
         table.columns = [f"{name or 'index'}" for name in listed.iloc[0].tolist()]
         return table
-    second = "gene_name" if is_ensembl(str(listed.iloc[0, 0])) else "gene_ids"
+    # 10x lists ids, symbols and types; ids need not be Ensembl's, but alone are unique.
+    tenx = listed.shape[1] >= 3 and "Gene Expression" in set(listed.iloc[:, 2])
+    second = "gene_name" if tenx or is_ensembl(str(listed.iloc[0, 0])) else "gene_ids"
     table = listed.copy()
     table.columns = ["index", second, "feature_type", *(f"column_{i}" for i in range(4, 99))][: listed.shape[1]]
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "as_texts", "column_of_categories", "column_of_values", "cross"]
 
+_WHOLE = re.compile(r"\d+\.0+")
 _NO_LABEL = frozenset({"", "nan", "NaN", "None", "<NA>"})
 
 
@@ -58,6 +60,14 @@ class Column:
         """True if both columns divide the rows in the same way, whatever the labels are called."""
         pairs = np.unique(self.codes.astype(np.int64) * (len(other.labels) + 2) + other.codes)
         return len(pairs) == len(np.unique(self.codes)) == len(np.unique(other.codes))
+
+    def numbers_joined(self) -> Column:
+        """Return the column with `1.0` read as `1` where both stand, which one table gives as integers and another as floats."""
+        whole = {label: label.rstrip("0").rstrip(".") for label in self.labels if _WHOLE.fullmatch(label)}
+        merged = [whole[label] if whole.get(label) in self.labels else label for label in self.labels]
+        if merged == list(self.labels):
+            return self
+        return column_of_categories(self.name, merged, self.codes)
 
     def as_grouping(self) -> Labels:
         """Return the labels that occur, sorted."""
@@ -145,7 +155,7 @@ def as_texts(values: NDArray[Any], *, name: str) -> list[str]:
     kind = values.dtype.kind
     if kind == "f":
         return [str(int(v)) if v.is_integer() else str(v) for v in values.astype(float).tolist()]
-    if kind in "iubU":
+    if kind in "iubUT":
         return [str(v) for v in values.tolist()]
     texts = [_as_text(value) for value in values.tolist()] if kind in "OS" else [None]
     if None in texts:

@@ -35,6 +35,9 @@ class Container(Protocol):
     def findings(self) -> tuple[Finding, ...]:
         """What was noticed on opening."""
 
+    def cell_names(self) -> tuple[str, ...]:
+        """Names of the cells, empty where they have none."""
+
     def cell_columns(self) -> tuple[str, ...]:
         """Names of the columns of the cell table."""
 

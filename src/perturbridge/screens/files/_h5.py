@@ -1,8 +1,10 @@
-"""Careful access to an HDF5 file: every open, look-up and read ends in a value or in a DataError."""
+"""Careful access to an HDF5 file or a zarr store: every open, look-up and read ends in a value or in a DataError."""
 
 from __future__ import annotations
 
 import importlib
+import warnings
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from perturbridge.errors import DataError
+from perturbridge.errors import DataError, PerturbridgeError
 
 from ._column import as_texts
+from ._node import file_name, holds_bytes, is_array, is_group, is_zarr_folder, largest_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from ._node import Array, Group
 
 __all__ = ["attribute", "child", "data_set", "open_file", "read_all", "read_texts"]
 
@@ -27,15 +32,20 @@ _WHOLE_LIMIT = 8 * 2**30
 
 
 @contextmanager
-def open_file(path: str | Path) -> Iterator[h5py.File]:
-    """Open a file for reading; what h5py raises while it is open becomes a DataError that names the file.
+def open_file(path: str | Path) -> Iterator[Group]:
+    """Open a file or a store for reading; what h5py or zarr raises while it is open becomes a DataError that names it.
 
     Raises
     ------
     DataError
-        If the file is missing, is not HDF5, is cut short, or cannot be read at the place asked for.
+        If it is missing, is neither HDF5 nor zarr (a folder, or a zip of one), is cut short, or cannot be read at the place
+        asked for.
     """
     path = Path(path)
+    if is_zarr_folder(path) or zipfile.is_zipfile(path):
+        with _open_store(path) as group:
+            yield group
+        return
     if not path.is_file():
         problem = f"There is no file {str(path)!r}."
         raise DataError(problem, cure="Check the path.")
@@ -43,6 +53,28 @@ def open_file(path: str | Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise _as_data_error(path, error) from error
+
+
+@contextmanager
+def _open_store(path: Path) -> Iterator[Group]:
+    import zarr
+
+    try:
+        store = (
+            zarr.storage.ZipStore(path, mode="r") if path.is_file() else zarr.storage.LocalStore(path, read_only=True)
+        )
+        try:
+            with warnings.catch_warnings():
+                # Whether a form is in the last specification or not is no concern of a reader.
+                warnings.simplefilter("ignore")
+                yield zarr.open_group(store, mode="r")
+        finally:
+            store.close()
+    except PerturbridgeError:
+        raise
+    # The codecs and the layers of zarr raise anything, from KeyError to errors of their own.
+    except Exception as error:
         raise _as_data_error(path, error) from error
 
 
@@ -68,7 +100,7 @@ def _as_data_error(path: Path, error: Exception) -> DataError:
     )
 
 
-def child(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+def child(parent: Group, name: str) -> Group | Array:
     """Return a member of a group.
 
     Raises
@@ -79,15 +111,15 @@ def child(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     try:
         found = parent[name]
     except KeyError as error:
-        problem = f"{parent.file.filename!r} has no {f'{parent.name}/{name}'.lstrip('/')!r}."
+        problem = f"{file_name(parent)!r} has no {f'{parent.name}/{name}'.lstrip('/')!r}."
         raise DataError(problem, cure="Check that the file is a complete h5ad.") from error
-    if not isinstance(found, h5py.Group | h5py.Dataset):
-        problem = f"{name!r} in {parent.file.filename!r} is neither a table nor an array."
+    if not is_group(found) and not isinstance(found, h5py.Dataset) and not is_array(found):
+        problem = f"{name!r} in {file_name(parent)!r} is neither a table nor an array."
         raise DataError(problem, cure="Check that the file is a complete h5ad.")
     return found
 
 
-def data_set(parent: h5py.Group, name: str) -> h5py.Dataset:
+def data_set(parent: Group, name: str) -> Array:
     """Return a member that must be an array, after comparing the size it claims with the size of the file.
 
     Raises
@@ -96,30 +128,35 @@ def data_set(parent: h5py.Group, name: str) -> h5py.Dataset:
         If it is not an array, keeps its values in another file, or claims far more than the file can hold.
     """
     found = child(parent, name)
-    if not isinstance(found, h5py.Dataset) or found.shape is None:
-        problem = f"{found.name!r} in {parent.file.filename!r} is not an array."
+    where = f"{found.name!r} in {file_name(parent)!r}"
+    if not is_array(found):
+        problem = f"{where} is not an array."
         raise DataError(problem, cure="Check that the file is a complete h5ad.")
     cure = "Write the values into the file itself, for example with AnnData.write_h5ad, or check where the file comes from."
-    if found.external:
-        problem = f"{found.name!r} in {parent.file.filename!r} keeps its values in another file."
+    if getattr(found, "external", None):
+        problem = f"{where} keeps its values in another file."
         raise DataError(problem, cure=cure)
-    claimed = found.size * found.dtype.itemsize
-    held = int(found.file.id.get_filesize())
-    if claimed > _TYPICAL_CLAIM and claimed > _MOST_COMPRESSED * held:
-        problem = (
-            f"{found.name!r} claims {claimed / 1e9:.1f} GB, but {found.file.filename!r} holds {held / 1e3:.0f} kB."
-        )
-        raise DataError(problem, cure=cure)
+    claimed = int(np.prod(found.shape, dtype=object)) * found.dtype.itemsize
+    if claimed > _TYPICAL_CLAIM:
+        held = holds_bytes(found, at_least=claimed / _MOST_COMPRESSED)
+        if claimed > _MOST_COMPRESSED * held:
+            problem = (
+                f"{found.name!r} claims {claimed / 1e9:.1f} GB, but {file_name(parent)!r} holds {held / 1e3:.0f} kB."
+            )
+            raise DataError(problem, cure=cure)
+    if largest_chunk(found) > _WHOLE_LIMIT:
+        problem = f"{where} is stored in pieces of {largest_chunk(found) / 2**30:.1f} GiB."
+        raise DataError(problem, cure="Write it again in smaller chunks.")
     return found
 
 
-def attribute(item: h5py.Group | h5py.Dataset, name: str) -> object:
+def attribute(item: Group | Array, name: str) -> object:
     """Return an attribute, text decoded, or None where it is missing."""
     value: object = item.attrs.get(name)
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
-def read_all(array: h5py.Dataset, *, length: int | None = None) -> NDArray[Any]:
+def read_all(array: Array, *, length: int | None = None) -> NDArray[Any]:
     """Return a whole 1-D array.
 
     Parameters
@@ -134,8 +171,8 @@ def read_all(array: h5py.Dataset, *, length: int | None = None) -> NDArray[Any]:
     DataError
         If it has another shape, or would take more than 8 GiB.
     """
-    where = f"{array.name!r} in {array.file.filename!r}"
-    if array.ndim != 1 or (length is not None and len(array) != length):
+    where = f"{array.name!r} in {file_name(array)!r}"
+    if array.ndim != 1 or (length is not None and array.shape[0] != length):
         wanted = "one axis" if length is None else f"{length} entries"
         problem = f"{where} has shape {array.shape}, expected {wanted}."
         raise DataError(problem, cure="The tables of the file do not belong together: write it again from its source.")
@@ -146,7 +183,7 @@ def read_all(array: h5py.Dataset, *, length: int | None = None) -> NDArray[Any]:
     return np.asarray(array[()])
 
 
-def read_texts(array: h5py.Dataset, *, length: int | None = None) -> tuple[str, ...]:
+def read_texts(array: Array, *, length: int | None = None) -> tuple[str, ...]:
     """Return a 1-D array of text; numbers are written as Python writes them.
 
     Raises
@@ -154,11 +191,13 @@ def read_texts(array: h5py.Dataset, *, length: int | None = None) -> tuple[str, 
     DataError
         As `read_all`, or if the entries are neither text nor numbers, or are not UTF-8.
     """
-    return tuple(as_texts(read_all(array, length=length), name=f"{array.name!r} in {array.file.filename!r}"))
+    return tuple(as_texts(read_all(array, length=length), name=f"{array.name!r} in {file_name(array)!r}"))
 
 
-def with_plugin(array: h5py.Dataset) -> None:
+def with_plugin(array: Array) -> None:
     """Load hdf5plugin, where it is installed, if this array needs a filter that HDF5 does not bring along."""
+    if not isinstance(array, h5py.Dataset):
+        return
     created = array.id.get_create_plist()
     codes = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
     if all(h5py.h5z.filter_avail(code) for code in codes):

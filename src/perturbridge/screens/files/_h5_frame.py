@@ -1,4 +1,4 @@
-"""The cell and gene tables of an h5ad, in every encoding that AnnData has written."""
+"""The cell and gene tables of an h5ad or a zarr store, in every encoding that AnnData has written."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from perturbridge.errors import DataError
 
 from ._column import Column, as_texts, column_of_categories, column_of_values
 from ._h5 import attribute, child, data_set, read_all
+from ._node import file_name, is_array, is_group
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    Frame: TypeAlias = h5py.Group | h5py.Dataset
+    from ._node import Group
+
+    Frame: TypeAlias = Group | h5py.Dataset
 
 __all__ = ["frame_columns", "frame_index", "frame_length", "index_name", "read_column", "row_name"]
 
@@ -35,7 +38,7 @@ def index_name(frame: Frame) -> str:
     for name in (said, "_index", "index"):
         if isinstance(name, str) and name in names:
             return name
-    problem = f"Table {frame.name!r} in {frame.file.filename!r} has no index column."
+    problem = f"Table {frame.name!r} in {file_name(frame)!r} has no index column."
     raise DataError(problem, cure="Check that the file is a complete h5ad.")
 
 
@@ -44,7 +47,8 @@ def frame_columns(frame: Frame) -> tuple[str, ...]:
     index = index_name(frame)
     names = [name for name in _members(frame) if name not in (index, "__categories")]
     order = attribute(frame, "column-order")
-    said = [str(_plain(name)) for name in order.tolist()] if isinstance(order, np.ndarray) and order.ndim == 1 else []
+    # HDF5 keeps the order as an array, zarr as a list.
+    said = [str(_plain(name)) for name in list(order)] if isinstance(order, np.ndarray | list) else []
     position = {name: i for i, name in enumerate(said)}
     return tuple(sorted(names, key=lambda name: position.get(name, len(said))))
 
@@ -55,7 +59,7 @@ def frame_length(frame: Frame) -> int:
         return int(frame.size)
     name = index_name(frame)
     item = child(frame, name)
-    array = data_set(frame, name) if isinstance(item, h5py.Dataset) else data_set(item, "values")
+    array = data_set(frame, name) if is_array(item) else data_set(item, "values")
     return int(array.size)
 
 
@@ -75,10 +79,10 @@ def read_column(frame: Frame, name: str, *, n_rows: int) -> Column:
     if isinstance(frame, h5py.Dataset):
         return _from_compound(frame, name, n_rows=n_rows)
     item = child(frame, name)
-    if isinstance(item, h5py.Group) and "codes" in item:
+    if is_group(item) and "codes" in item:
         codes = read_all(data_set(item, "codes"), length=n_rows)
         return column_of_categories(name, _texts(item, "categories"), codes)
-    if isinstance(item, h5py.Group):
+    if is_group(item):
         values, mask = _nullable(item, n_rows=n_rows)
         column = column_of_values(name, values)
         return Column(name, column.labels, np.where(mask, np.int32(-1), column.codes), column.kind)
@@ -88,10 +92,10 @@ def read_column(frame: Frame, name: str, *, n_rows: int) -> Column:
 
 
 def _members(frame: Frame) -> tuple[str, ...]:
-    if isinstance(frame, h5py.Group):
+    if is_group(frame):
         return tuple(frame.keys())
     if frame.dtype.names is None or frame.ndim != 1:
-        problem = f"{frame.name!r} in {frame.file.filename!r} is not a table."
+        problem = f"{frame.name!r} in {file_name(frame)!r} is not a table."
         raise DataError(problem, cure="Check that the file is a complete h5ad.")
     return tuple(frame.dtype.names)
 
@@ -101,23 +105,23 @@ def _plain(value: object) -> object:
 
 
 def _texts(parent: Frame, name: str, *, n_rows: int | None = None) -> tuple[str, ...]:
-    where = f"{f'{parent.name}/{name}'.lstrip('/')!r} in {parent.file.filename!r}"
+    where = f"{f'{parent.name}/{name}'.lstrip('/')!r} in {file_name(parent)!r}"
     if isinstance(parent, h5py.Dataset):
         return tuple(as_texts(np.asarray(parent.fields(name)[()]), name=where))
     item = child(parent, name)
-    if isinstance(item, h5py.Dataset):
+    if is_array(item):
         return tuple(as_texts(read_all(data_set(parent, name), length=n_rows), name=where))
     values, mask = _nullable(item, n_rows=n_rows)
     return tuple("" if gone else text for text, gone in zip(as_texts(values, name=where), mask.tolist(), strict=True))
 
 
-def _nullable(item: h5py.Group, *, n_rows: int | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _nullable(item: Group, *, n_rows: int | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     values = read_all(data_set(item, "values"), length=n_rows)
     mask = read_all(data_set(item, "mask"), length=len(values)) if "mask" in item else np.zeros(len(values))
     return values, mask.astype(bool)
 
 
-def _referenced_categories(frame: h5py.Group, name: str) -> tuple[str, ...] | None:
+def _referenced_categories(frame: Group, name: str) -> tuple[str, ...] | None:
     """Before version 0.8 the categories of all columns lay together in one group."""
     if "categories" not in data_set(frame, name).attrs:
         return None
@@ -127,7 +131,7 @@ def _referenced_categories(frame: h5py.Group, name: str) -> tuple[str, ...] | No
 def _from_compound(frame: h5py.Dataset, name: str, *, n_rows: int) -> Column:
     """Before version 0.7 a table was one compound array and the categories lay in `uns`."""
     if name not in _members(frame) or len(frame) != n_rows:
-        problem = f"Table {frame.name!r} in {frame.file.filename!r} has no column {name!r} of {n_rows} rows."
+        problem = f"Table {frame.name!r} in {file_name(frame)!r} has no column {name!r} of {n_rows} rows."
         raise DataError(problem, cure="Check that the file is a complete h5ad.")
     values = np.asarray(frame.fields(name)[()])
     stored = f"{name}_categories"
@@ -143,5 +147,5 @@ def row_name(frame: Frame, row: int) -> str:
     if isinstance(frame, h5py.Dataset):
         return as_texts(np.asarray(frame.fields(name)[row : row + 1]), name=name)[0]
     item = child(frame, name)
-    array = data_set(frame, name) if isinstance(item, h5py.Dataset) else data_set(item, "values")
+    array = data_set(frame, name) if is_array(item) else data_set(item, "values")
     return as_texts(np.asarray(array[row : row + 1]), name=name)[0]

@@ -1,16 +1,16 @@
-"""An h5ad file as a container, read through h5py: only the columns and rows that are asked for."""
+"""An h5ad file or a zarr store as a container: only the columns and rows that are asked for are read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-import h5py
 
 from perturbridge.errors import DataError
 
+from ._guides import GUIDE_COLUMN, guides_finding, guides_of_file, named_by_guides
 from ._h5 import child, data_set, open_file
 from ._h5_frame import frame_columns, frame_index, frame_length, read_column
+from ._node import is_array, is_group
 from ._source_csc import CscSource
 from ._source_h5 import H5Source, is_matrix, stored_matrix
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ._column import Column
     from ._h5_frame import Frame
+    from ._node import Group
 
 __all__ = ["H5adFile", "open_h5ad"]
 
@@ -39,12 +40,17 @@ class H5adFile:
         Place ▸ where it lies in the file.
     logged
         Whether `uns["log1p"]` exists.
+    guides
+        Guide ▸ `control` or the gene it hits, where the file says so.
+    findings
+        That it does.
     """
 
     path: str
     n_cells: int
     keys: dict[str, str]
     logged: bool
+    guides: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -52,15 +58,21 @@ class H5adFile:
         """The path."""
         return self.path
 
+    def cell_names(self) -> tuple[str, ...]:
+        """The index of `obs`."""
+        with open_file(self.path) as file:
+            return frame_index(_frame(file, "obs"), n_rows=self.n_cells)
+
     def cell_columns(self) -> tuple[str, ...]:
         """Names of the columns of `obs`."""
         with open_file(self.path) as file:
             return frame_columns(_frame(file, "obs"))
 
     def cell_column(self, name: str) -> Column:
-        """One column of `obs`."""
+        """One column of `obs`; guides that the file explains stand for what they are."""
         with open_file(self.path) as file:
-            return read_column(_frame(file, "obs"), name, n_rows=self.n_cells)
+            column = read_column(_frame(file, "obs"), name, n_rows=self.n_cells)
+        return named_by_guides(column, self.guides) if self.guides and name == GUIDE_COLUMN else column
 
     def places(self) -> tuple[str, ...]:
         """Where matrices lie."""
@@ -115,28 +127,34 @@ def open_h5ad(path: str | Path) -> H5adFile:
     """
     with open_file(path) as file:
         if "obs" not in file or "var" not in file:
-            hint = "a 10x file without cell labels" if "matrix" in file else "no cell and gene tables (obs, var)"
-            problem = f"{str(path)!r} is an HDF5 file, but not an h5ad: {hint}."
-            raise DataError(
-                problem, cure="Build an AnnData object with the perturbation of each cell in obs and write it as .h5ad."
-            )
-        keys = {"X": "X", "raw/X": "raw/X" if isinstance(file.get("raw"), h5py.Group) else "raw.X"}
+            inside = ", ".join(map(repr, list(file)[:6])) or "nothing"
+            problem = f"{str(path)!r} is neither an h5ad, a 10x nor a loom file: no cell and gene tables (obs, var), but {inside}."
+            cure = "Build an AnnData object with the perturbation of each cell in obs and write it as .h5ad."
+            if "mod" in file:
+                cure = (
+                    "It holds several modalities: write the one with the counts, mdata['rna'].write_h5ad('rna.h5ad')."
+                )
+            raise DataError(problem, cure=cure)
+        keys = {"X": "X", "raw/X": "raw/X" if is_group(file.get("raw")) else "raw.X"}
         layers = file.get("layers")
-        if isinstance(layers, h5py.Group):
+        if is_group(layers):
             keys |= {f"layers/{name}": f"layers/{name}" for name in layers}
         keys = {place: key for place, key in keys.items() if is_matrix(file.get(key))}
         if not keys:
             problem = f"{str(path)!r} holds no matrix in X, raw/X or layers."
             raise DataError(problem, cure="Write the counts into X or layers['counts'].")
         uns = file.get("uns")
+        guides = guides_of_file(file)
         return H5adFile(
             path=str(path),
             n_cells=frame_length(_frame(file, "obs")),
             keys=keys,
-            logged=isinstance(uns, h5py.Group) and "log1p" in uns,
+            logged=is_group(uns) and "log1p" in uns,
+            guides=guides,
+            findings=guides_finding(guides),
         )
 
 
-def _frame(file: h5py.File, key: str) -> Frame:
+def _frame(file: Group, key: str) -> Frame:
     frame = child(file, key)
-    return data_set(file, key) if isinstance(frame, h5py.Dataset) else frame
+    return data_set(file, key) if is_array(frame) else frame

@@ -12,6 +12,7 @@ from scipy import sparse
 from perturbridge.errors import DataError
 
 from ._column import Column, as_texts, column_of_categories, column_of_values
+from ._guides import GUIDE_COLUMN, guides_finding, guides_of_uns, named_by_guides
 from ._h5ad import open_h5ad
 from ._source_array import ArraySource
 from ._validate import check_indptr
@@ -65,13 +66,18 @@ class InMemory:
         """True if `uns` has `log1p`."""
         return "log1p" in self.adata.uns
 
+    def cell_names(self) -> tuple[str, ...]:
+        """The index of `obs`."""
+        return tuple(str(name) for name in self.adata.obs_names)
+
     def cell_columns(self) -> tuple[str, ...]:
         """Names of the columns of `obs`."""
         return tuple(str(name) for name in self.adata.obs.columns)
 
     def cell_column(self, name: str) -> Column:
         """One column of `obs`."""
-        return _column(name, self.adata.obs[name])
+        column = _column(name, self.adata.obs[name])
+        return named_by_guides(column, guides_of_uns(self.adata.uns)) if name == GUIDE_COLUMN else column
 
     def places(self) -> tuple[str, ...]:
         """Where matrices lie."""
@@ -140,7 +146,7 @@ def open_in_memory(source: object) -> InMemory:
     if not places:
         problem = "The AnnData object holds no matrix in X, raw or layers."
         raise DataError(problem, cure="Put the counts into X or layers['counts'].")
-    return InMemory(source, places)
+    return InMemory(source, places, findings=guides_finding(guides_of_uns(source.uns)))
 
 
 def _column(name: str, values: pd.Series[Any]) -> Column:

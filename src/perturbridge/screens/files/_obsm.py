@@ -6,7 +6,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -16,8 +15,10 @@ from perturbridge.errors import DataError
 
 from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
 from ._h5_frame import frame_columns, read_column
+from ._node import is_array, is_group
 
 if TYPE_CHECKING:
+    import h5py
     from numpy.typing import NDArray
 
 __all__ = ["COORDINATE_SUFFIXES", "as_coordinates", "obsm_keys", "read_coordinates", "read_obsm"]
@@ -28,7 +29,7 @@ COORDINATE_SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".txt", ".parquet", ".csv
 def obsm_keys(path: str | Path) -> tuple[str, ...]:
     """Return the keys of `obsm` in an h5ad file, in the order of the file; none where it has no `obsm`."""
     with open_file(path) as file:
-        return tuple(child(file, "obsm").keys()) if "obsm" in file and isinstance(file["obsm"], h5py.Group) else ()
+        return tuple(child(file, "obsm").keys()) if "obsm" in file and is_group(file["obsm"]) else ()
 
 
 def read_obsm(path: str | Path, key: str) -> NDArray[np.float32]:
@@ -56,7 +57,7 @@ def read_obsm(path: str | Path, key: str) -> NDArray[np.float32]:
         raise _no_key(str(path), key, keys)
     with open_file(path) as file:
         item = child(child(file, "obsm"), key)
-        if isinstance(item, h5py.Dataset):
+        if is_array(item):
             array = data_set(child(file, "obsm"), key)
             with_plugin(array)
             return as_coordinates(np.asarray(array[()]), name=f"obsm[{key!r}]")

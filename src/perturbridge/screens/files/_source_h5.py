@@ -1,4 +1,4 @@
-"""Values in an HDF5 file by cell: compressed sparse rows, or a dense array."""
+"""Values in an HDF5 file or a zarr store by cell: compressed sparse rows, or a dense array."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-import h5py
 import numpy as np
 
 from perturbridge.errors import DataError
 
 from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
 from ._h5_frame import row_name
+from ._node import file_name, is_array, is_group
 from ._validate import check_dense, check_indptr, check_range, check_rows
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perturbridge.values import RowChunk
+
+    from ._node import Array, Group
 
 __all__ = ["H5Source", "Stored", "is_matrix", "locate_in_file", "stored_matrix"]
 
@@ -54,12 +56,12 @@ class Stored:
 
 def is_matrix(item: object) -> bool:
     """True for a 2-D array or a group of the three sparse arrays."""
-    if isinstance(item, h5py.Dataset):
-        return item.shape is not None and item.ndim == 2
-    return isinstance(item, h5py.Group) and all(part in item for part in ("data", "indices", "indptr"))
+    if is_array(item):
+        return len(getattr(item, "shape", ())) == 2
+    return is_group(item) and all(part in item for part in ("data", "indices", "indptr"))  # type: ignore[operator]
 
 
-def stored_matrix(file: h5py.File, key: str) -> Stored:
+def stored_matrix(file: Group, key: str) -> Stored:
     """Return layout and shape of a matrix after checking that its parts agree in length and with the size of the file.
 
     Raises
@@ -68,8 +70,8 @@ def stored_matrix(file: h5py.File, key: str) -> Stored:
         If the layout or the shape is missing or impossible.
     """
     item = child(file, key)
-    where = f"{key!r} in {file.filename!r}"
-    if isinstance(item, h5py.Dataset):
+    where = f"{key!r} in {file_name(file)!r}"
+    if is_array(item):
         array = data_set(file, key)
         if array.ndim != 2:
             problem = f"{where} has {array.ndim} axes, expected cells x genes."
@@ -90,7 +92,7 @@ def stored_matrix(file: h5py.File, key: str) -> Stored:
     return Stored(layout, _shape(item, where), int(data.size), data.dtype)
 
 
-def _shape(item: h5py.Group, where: str) -> tuple[int, int]:
+def _shape(item: Group, where: str) -> tuple[int, int]:
     said = attribute(item, "shape")
     said = attribute(item, "h5sparse_shape") if said is None else said
     shape = np.asarray([] if said is None else said)
@@ -130,6 +132,8 @@ class H5Source:
         Checked row pointers `(n_cells + 1,)` of a CSR matrix, None for a dense array.
     gene_names
         For messages `(n_genes,)`.
+    turned
+        True for a dense array that is stored genes x cells.
     """
 
     path: str
@@ -138,6 +142,7 @@ class H5Source:
     shape: tuple[int, int]
     pointers: NDArray[np.int64] | None
     gene_names: tuple[str, ...] = ()
+    turned: bool = False
 
     @classmethod
     def open(cls, path: str, key: str, /, *, place: str, gene_names: tuple[str, ...] = ()) -> H5Source:
@@ -202,12 +207,12 @@ class H5Source:
 
     def _dense_rows(self, start: int, stop: int) -> NDArray[np.generic]:
         with open_file(self.path) as file:
-            array = data_set(file, self.key)
-            if array.shape != self.shape:
+            array: Array = data_set(file, self.key)
+            if array.shape != (self.shape[::-1] if self.turned else self.shape):
                 problem = f"{self.path!r} has changed since it was opened."
                 raise DataError(problem, cure="Read the screen again.")
             with_plugin(array)
-            return np.asarray(array[start:stop])
+            return np.asarray(array[:, start:stop]).T if self.turned else np.asarray(array[start:stop])
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`, or None for a dense array."""

@@ -10,8 +10,8 @@ import numpy as np
 from perturbridge._checks import nearest_names
 from perturbridge.errors import DataError
 
-from ._perturbation import Reading, listed, no_control, read_labels
-from ._presets import FLAG_NAMES, PERTURBATION_NAMES, Preset, find_columns
+from ._perturbation import Reading, listed, named_controls, no_control, only_controls, read_labels
+from ._presets import FLAG_NAMES, GUIDE_NAMES, PERTURBATION_NAMES, Preset, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,19 +88,30 @@ def choose_labels(
         return _explained(reading, f"Perturbation column: {perturbation!r}, as asked")
     if preset is not None:
         return _by_preset(container, genes, preset, control=control)
-    columns = container.cell_columns()
-    candidates = [container.cell_column(name) for name in find_columns(columns, PERTURBATION_NAMES)]
-    readings = [
-        _read(container, column, genes, control=control)
-        for column in candidates
-        if column.kind == "text" and column.n_levels > 1
-    ]
-    usable = [reading for reading in readings if reading.is_usable]
-    if usable:
-        return _the_one(usable, genes)
-    if readings:
-        raise no_control(max(readings, key=lambda r: r.share_measured(frozenset(genes.names))).column, asked=control)
+    refused: list[Reading] = []
+    for names in (PERTURBATION_NAMES, GUIDE_NAMES):
+        readings = _readings(container, genes, names, control=control)
+        usable = [reading for reading in readings if reading.is_usable]
+        if usable:
+            return _the_one(usable, genes)
+        refused += readings
+    if refused:
+        controls_alone = [reading for reading in refused if reading.controls]
+        if controls_alone:
+            raise only_controls(controls_alone[0])
+        raise no_control(max(refused, key=lambda r: r.share_measured(frozenset(genes.names))).column, asked=control)
     return _by_content(container, genes, control=control)
+
+
+def _readings(container: Container, genes: GeneTable, names: Sequence[str], *, control: Sequence[str]) -> list[Reading]:
+    columns = [container.cell_column(name) for name in find_columns(container.cell_columns(), names)]
+    # A single level says something where empty cells are controls, or where all cells turn out to be.
+    usable = [c for c in columns if c.kind == "text" and c.n_levels > 0 and not _is_flag(c)]
+    return [_read(container, column, genes, control=control) for column in usable]
+
+
+def _is_flag(column: Column) -> bool:
+    return {label.casefold() for label in column.labels} <= {"true", "false", "yes", "no", "0", "1"}
 
 
 def _by_preset(container: Container, genes: GeneTable, preset: Preset, *, control: Sequence[str]) -> ChosenLabels:
@@ -121,14 +132,13 @@ def _by_preset(container: Container, genes: GeneTable, preset: Preset, *, contro
 
 def _checked(column: Column, genes: GeneTable, control: Sequence[str]) -> Reading:
     reading = read_labels(column, genes, controls=control)
-    absent = [label for label in control if label not in reading.controls]
+    absent = [label for label in named_controls(reading.column, control) if label not in reading.controls]
     if control and absent:
         raise no_control(column, asked=absent)
     if not reading.controls:
         raise no_control(column)
     if not reading.perturbations:
-        problem = f"Column {column.name!r} holds controls only ({listed(reading.controls)})."
-        raise DataError(problem, cure="Say which column names the perturbation (perturbation=).")
+        raise only_controls(reading)
     return reading
 
 
@@ -207,6 +217,14 @@ def _by_content(container: Container, genes: GeneTable, *, control: Sequence[str
     if len(found) > 1:
         raise _several(found)
     problem = f"{container.name} has no cell column that could name the perturbation; it has {', '.join(map(repr, names)) or 'none'}."
+    across = find_columns(container.gene_columns(container.places()[0]), PERTURBATION_NAMES[:3])
+    if across:
+        problem = f"{container.name} lies genes x cells: its gene table has the column {across[0]!r}, which names perturbations."
+        raise DataError(problem, cure="Turn it around and write it again: adata.T.write_h5ad('screen.h5ad').")
+    if set(names) <= {"gem_group", "file"}:
+        raise DataError(
+            problem, cure="Pass a table of the cells with their barcodes and labels (cells=TABLE, --cells TABLE)."
+        )
     raise DataError(problem, cure="Say which column it is (perturbation=) and which label is the control (control=).")
 
 

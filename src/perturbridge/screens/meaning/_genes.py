@@ -90,9 +90,11 @@ def read_genes(container: Container, place: str, *, column: str | None = None) -
     if column is not None:
         return _from_column(container, place, column=column, index=index)
     if _mostly_ids(index):
-        symbols = find_columns(columns, _SYMBOLS)
-        if symbols:
-            return _from_symbols(index, container.gene_names(place, symbols[0]), column=symbols[0])
+        # A column may be called symbols and hold ids, and the other way round: what it holds decides.
+        for column_of_symbols in find_columns(columns, (*_SYMBOLS, *_IDS)):
+            symbols = container.gene_names(place, column_of_symbols)
+            if not _mostly_ids(symbols) and sum(map(bool, symbols)) > _MOSTLY * len(symbols):
+                return _from_symbols(index, symbols, column=column_of_symbols)
         names = _unique(index, "the index of the gene table", columns)
         return GeneTable(
             names=names, ids=_as_ids(index), explanation="Genes: ids from the index; the file has no column of symbols."

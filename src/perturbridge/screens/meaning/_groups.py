@@ -85,6 +85,7 @@ def choose_groups(
     if context is None:
         batch, why_batch = _find_context(container, codes, names=preset.context if preset else CONTEXT_NAMES, unit=unit)
     said = [
+        *_joined_numbers(container, batch, unit, kind),
         _sentence("Context", batch, why_batch),
         _sentence("Sample", unit, why_unit),
         _sentence("State", kind, why_kind),
@@ -108,7 +109,19 @@ def _asked(container: Container, name: str | None, *, option: str) -> tuple[Colu
     if name is None or (name == "none" and name not in columns):
         return None, "as asked"
     parts = [name] if name in columns or option != "context" else [part.strip() for part in name.split(",")]
-    return cross([named_column(container, part, option=f"{option}=") for part in parts]), "as asked"
+    chosen = [named_column(container, part, option=f"{option}=").numbers_joined() for part in parts]
+    return cross(chosen), "as asked"
+
+
+def _joined_numbers(container: Container, *chosen: Column | None) -> list[str]:
+    """Say which labels were read as one number."""
+    said = []
+    for column in dict.fromkeys(c for c in chosen if c is not None and c.name in container.cell_columns()):
+        lost = [label for label in container.cell_column(column.name).labels if label not in column.labels]
+        if lost:
+            whole = lost[0].partition(".")[0]
+            said.append(f"Column {column.name!r}: {lost[0]!r} is read as {whole!r} ({len(lost)} such labels).")
+    return said
 
 
 def _known(container: Container, names: Sequence[str]) -> tuple[Column | None, str]:
@@ -117,7 +130,7 @@ def _known(container: Container, names: Sequence[str]) -> tuple[Column | None, s
 
 
 def _groupings(container: Container, names: Sequence[str]) -> list[Column]:
-    columns = [container.cell_column(name) for name in find_columns(container.cell_columns(), names)]
+    columns = [container.cell_column(n).numbers_joined() for n in find_columns(container.cell_columns(), names)]
     return [column for column in columns if _is_grouping(column)]
 
 

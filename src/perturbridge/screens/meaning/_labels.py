@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from perturbridge.values import CONTROL, PerturbationName
@@ -11,24 +12,33 @@ from perturbridge.values import CONTROL, PerturbationName
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LabelRule", "is_control_label", "is_unassigned_label", "parse_label", "rule_for"]
+__all__ = [
+    "LabelRule",
+    "control_kind",
+    "control_kinds",
+    "is_control_label",
+    "is_unassigned_label",
+    "parse_label",
+    "rule_for",
+]
 
 # Matched against the label in lower case with runs of spaces, underscores and hyphens as one hyphen.
-_CONTROL = re.compile(
-    r"""(sg)?-?(
-        control|ctrl
-      | neg(ative)?-?(control|ctrl)
-      | \d+x-?neg-?(control|ctrl)
-      | non-?target(ing|ed)?(-?(control|ctrl))?s?
-      | no-?target(ing)?
-      | nt|ntc
-      | safe-?target(ing|ed)?(-?(control|ctrl))?|safe-?harbou?r
-      | scrambled?|aavs1|rosa26|luciferase|lacz|e?gfp
-      | intergenic|(one|no)-(non-gene-|intergenic-)?site
-      | unperturbed|untreated|mock|empty-?vector|vehicle|dmso(-tf)?
-      | gal4(-\d+)?\(mod\)|63\(mod\)
-    )(-?(sgrna|grna|guide|sg|g)?[-:]?\d++|-(sgrna|grna|guide))*""",
-    re.VERBOSE,
+_KINDS = MappingProxyType(
+    {
+        "non-targeting": r"non-?target(ing|ed)?(-?(control|ctrl))?s?|no-?target(ing)?|nt|ntc|scrambled?"
+        r"|gal4(-\d+)?\(mod\)|63\(mod\)|no-(non-gene-|intergenic-)?site",
+        "safe-targeting": r"safe-?target(ing|ed)?(-?(control|ctrl))?|safe-?harbou?r|aavs1|rosa26",
+        "intergenic": r"intergenic|one-(non-gene-|intergenic-)?site",
+        "reporter": r"luciferase|lacz|e?gfp",
+        "untreated": r"unperturbed|untreated|mock|empty-?vector|vehicle|dmso(-tf)?",
+        "control": r"control|ctrl|neg(ative)?-?(control|ctrl)|\d+x-?neg-?(control|ctrl)",
+    }
+)
+_OF_KIND = MappingProxyType(
+    {
+        kind: re.compile(rf"(sg)?-?({pattern})(-?(sgrna|grna|guide|sg|g)?[-:]?\d++|-(sgrna|grna|guide))*")
+        for kind, pattern in _KINDS.items()
+    }
 )
 _UNASSIGNED = re.compile(
     r"""|\*|-|nan|na|n/a|none|null|<na>|un-?assigned|not-?assigned|unknown|unmapped|undetermined|ambiguous|negative
@@ -38,6 +48,11 @@ _UNASSIGNED = re.compile(
 _SPACING = re.compile(r"[\s_\-]+")
 _JOINERS = re.compile(r"\|\||[+|;,]")
 _SUFFIX = re.compile(r"(?:_p[A-Z]{1,3}\d++(?:-\d++)?|_only)+$")
+# Guides as the human CRISPRi libraries name them: strand, position and the promoters they serve.
+_PROMOTER = re.compile(r"_[+\-]_\d+(?:\.\d+)?-[\w.]+")
+# A guide number without a joint, and one behind a joint that genes have too (NKX2-1, AC118549.1).
+_NUMBERED = re.compile(r"(?<=[A-Za-z0-9])[-_.]?(?:sgrna|grna|guide|sg|g)[-_.]?\d{1,3}$")
+_JOINTED = re.compile(r"(?<=[A-Za-z0-9])[-.#]\d{1,2}$")
 _GUIDE = re.compile(r"_(?:sgrna|grna|guide|sg|g)?\d{1,3}$", re.IGNORECASE)
 # The epistasis plasmids of Adamson 2016 name pathway arms instead of the genes behind them.
 _ARMS = frozenset({"PERK", "IRE1", "ATF6"})
@@ -58,16 +73,34 @@ class LabelRule:
     genes
         Names known to be genes: measured ones, and those that stand alone in the column. An underscore joins genes only where
         every part is known.
+    numbered
+        True where most labels of the column end in a guide number without a joint (`STAT2g1`), which then is taken off.
     """
 
     controls: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     genes: frozenset[str] = frozenset()
+    numbered: bool = False
+
+
+def control_kind(label: str) -> str:
+    """Return the kind of control that a label reads like, or an empty string.
+
+    `"non-targeting"`, `"safe-targeting"` (cuts where nothing is), `"intergenic"`, `"reporter"` (targets a gene cells lack),
+    `"untreated"` or `"control"`, which does not say.
+    """
+    plain = _plain(label)
+    return next((kind for kind, pattern in _OF_KIND.items() if pattern.fullmatch(plain)), "")
+
+
+def control_kinds() -> tuple[str, ...]:
+    """Return the kinds that `control_kind` tells apart."""
+    return tuple(_KINDS)
 
 
 def is_control_label(label: str) -> bool:
     """True for the usual spellings of a control: `ctrl`, `control`, `non-targeting_0012`, `NTC`, `NegCtrl3`, `INTERGENIC77`, …."""
-    return _CONTROL.fullmatch(_plain(label)) is not None
+    return control_kind(label) != ""
 
 
 def is_unassigned_label(label: str) -> bool:
@@ -84,7 +117,7 @@ def parse_label(label: str, *, rule: LabelRule | None = None) -> PerturbationNam
     ----------
     label
         As it stands in the file, in any spelling that public screens use: `A+B`, `A_B`, `A || B`, `A_1,B_3`, `A_B__A_B`,
-        `A_NegCtrl0__A_NegCtrl0`, `A_pDS031`, `A_only`, ….
+        `A_NegCtrl0__A_NegCtrl0`, `A_pDS031`, `A_only`, `A_+_89323455.23-P1P2`, `Ag1`, ….
     rule
         Which labels are controls and which names are genes; without one, usual spellings and no known gene.
 
@@ -103,8 +136,8 @@ def parse_label(label: str, *, rule: LabelRule | None = None) -> PerturbationNam
     True
     """
     rule = rule or LabelRule()
-    text = label.strip()
-    if text in rule.controls:
+    text = _PROMOTER.sub("", label.strip())
+    if text in rule.controls or label.strip() in rule.controls:
         return CONTROL
     if text in rule.targets:
         return PerturbationName((text,))
@@ -135,10 +168,18 @@ def rule_for(labels: Iterable[str], *, genes: Iterable[str] = (), controls: Iter
     named = frozenset(label.strip() for label in controls)
     others = named - {"CTRL"} or {label for label in stripped if label != "CTRL" and is_control_label(label)}
     targets = frozenset({"CTRL"} if others and "CTRL" not in named else ())
-    rule = LabelRule(named, targets, frozenset(gene for gene in genes if gene and "+" not in gene))
+    known = frozenset(gene for gene in genes if gene and "+" not in gene)
+    rule = LabelRule(named, targets, known, _mostly_numbered(stripped, known))
     parsed = (parse_label(label, rule=rule) for label in stripped)
     alone = {name.genes[0] for name in parsed if name is not None and name.is_single and "_" not in name.genes[0]}
     return replace(rule, genes=rule.genes | alone)
+
+
+def _mostly_numbered(labels: Iterable[str], genes: frozenset[str]) -> bool:
+    """Say whether at least half of what the labels name ends in a guide number and is no gene."""
+    parts = {part.strip() for label in labels for part in _JOINERS.split(label) if part.strip()}
+    named = [part for part in parts if not is_control_label(part) and not is_unassigned_label(part)]
+    return 2 * sum(part not in genes and _NUMBERED.search(part) is not None for part in named) >= max(len(named), 1)
 
 
 def _plain(label: str) -> str:
@@ -163,7 +204,17 @@ def _part(text: str, rule: LabelRule) -> tuple[str, ...] | None:
     if bare not in (text, ""):
         return _part(bare, replace(rule, genes=rule.genes | _ARMS))
     split = _underscored(text, rule)
-    return (_GUIDE.sub("", text) or text,) if split is None else split
+    return (_without_guide(text, rule),) if split is None else split
+
+
+def _without_guide(text: str, rule: LabelRule) -> str:
+    """Take a guide number off: behind an underscore, without a joint where the column has such, behind others before a known gene."""
+    bare = _GUIDE.sub("", text)
+    if bare == text and rule.numbered:
+        bare = _NUMBERED.sub("", text)
+    if bare == text and (stem := _JOINTED.sub("", text)) in rule.genes:
+        bare = stem
+    return bare or text
 
 
 def _underscored(text: str, rule: LabelRule) -> tuple[str, ...] | None:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import numpy as np
 
 from perturbridge.errors import DataError
+from perturbridge.screens.files._column import Column
 from perturbridge.values import CONTROL, CONTROL_CODE, UNASSIGNED_CODE, Finding, PerturbationName
 
 from ._genes import GeneTable, is_ensembl, without_version
-from ._labels import LabelRule, is_control_label, parse_label, rule_for
+from ._labels import LabelRule, control_kind, control_kinds, is_control_label, parse_label, rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from perturbridge.screens.files._column import Column
 
-__all__ = ["Reading", "no_control", "read_labels"]
+__all__ = ["Reading", "named_controls", "no_control", "only_controls", "read_labels"]
 
 _N_LISTED = 8
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,8 +90,40 @@ class Reading:
 
     def findings(self) -> tuple[Finding, ...]:
         """What the labels hide: cells left out, guides joined, several kinds of controls."""
-        found = [self._unassigned_finding(), self._unresolved_finding(), self._joined_finding()]
+        found = [
+            self._unassigned_finding(),
+            self._unresolved_finding(),
+            self._joined_finding(),
+            self._kinds_finding(),
+            self._decoded_finding(),
+        ]
         return tuple(finding for finding in found if finding is not None)
+
+    def controls_by_kind(self) -> dict[str, int]:
+        """Cells of each kind of control, the most frequent first; a label that reads like none counts as `control`."""
+        kinds: dict[str, int] = {}
+        for label, n in self.controls.items():
+            kind = control_kind(label) or "control"
+            kinds[kind] = kinds.get(kind, 0) + n
+        return dict(sorted(kinds.items(), key=lambda row: (-row[1], row[0])))
+
+    def _kinds_finding(self) -> Finding | None:
+        kinds = self.controls_by_kind()
+        if len(kinds) < 2:
+            return None
+        said = ", ".join(f"{kind} {n:,}" for kind, n in kinds.items())
+        first = next(iter(kinds))
+        message = f"The controls are of {len(kinds)} kinds and are pooled: {said} cells; control={first!r} takes one kind alone."
+        return Finding(
+            level="warning", code="several_control_kinds", message=message, count=sum(kinds.values()), example=first
+        )
+
+    def _decoded_finding(self) -> Finding | None:
+        coded = [label for label, _, _ in self._rows() if _ESCAPE.search(label)]
+        if not coded:
+            return None
+        message = f"{len(coded)} labels were percent-encoded and are decoded ({coded[0]!r} as {unquote(coded[0])!r})."
+        return Finding(level="info", code="labels_decoded", message=message, count=len(coded), example=coded[0])
 
     def _unassigned_finding(self) -> Finding | None:
         left_out = self.unassigned()
@@ -158,14 +193,33 @@ def read_labels(column: Column, genes: GeneTable, *, controls: Iterable[str] = (
     genes
         The measured genes, which tell where an underscore joins; ids among the labels become names.
     controls
-        Labels that are controls; empty: usual spellings, `INTERGENIC…` alone where both it and a plain `control` stand.
+        Labels that are controls, or kinds of them (`control_kind`); empty: usual spellings, `INTERGENIC…` alone where both it and a
+        plain `control` stand. The empty text makes cells without a label controls.
     """
-    occurring = [label for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
-    named = frozenset(controls) or _intergenic_only(occurring)
-    rule = rule_for(occurring, genes=genes.names, controls=named)
+    if "" in controls:
+        column = _blank_as_label(column)
+    occurring = [unquote(label) for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
+    named = frozenset(named_controls(column, controls)) or _intergenic_only(occurring)
+    rule = rule_for(occurring, genes=genes.names, controls=map(unquote, named))
     by_id = genes.by_id()
-    names = tuple(_translated(parse_label(label, rule=rule), by_id) for label in column.labels)
+    names = tuple(_translated(parse_label(unquote(label), rule=rule), by_id) for label in column.labels)
     return Reading(column=column, rule=rule, names=names)
+
+
+def named_controls(column: Column, controls: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels meant: those named, and for the name of a kind of control that is no label itself, all of that kind."""
+    there = [label for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
+    meant: list[str] = []
+    for name in controls:
+        of_kind = [label for label in there if control_kind(label) == name]
+        meant += of_kind if name not in there and name in control_kinds() and of_kind else [name]
+    return tuple(dict.fromkeys(meant))
+
+
+def _blank_as_label(column: Column) -> Column:
+    """Return the column with its empty cells under the label `""`."""
+    codes = np.where(column.codes < 0, np.int32(len(column.labels)), column.codes)
+    return Column(column.name, (*column.labels, ""), codes.astype(np.int32), column.kind)
 
 
 def _intergenic_only(labels: Sequence[str]) -> frozenset[str]:
@@ -188,7 +242,17 @@ def no_control(column: Column, *, asked: Sequence[str] = ()) -> DataError:
         f"none of the control labels {', '.join(map(repr, asked))}" if asked else "no label that reads like a control"
     )
     problem = f"Column {column.name!r} has {what}; its labels are {seen or 'all empty'}."
+    blank = int(np.count_nonzero(column.codes < 0))
+    if blank:
+        cure = f"{blank:,} cells have no label: say control='' (--control '') if these are the controls, else which label is."
+        return DataError(problem, cure=cure)
     return DataError(
         problem,
         cure="Say which label is the control (control=), or which column names the perturbation (perturbation=).",
     )
+
+
+def only_controls(reading: Reading) -> DataError:
+    """Return the error for a column whose cells are all controls."""
+    problem = f"Column {reading.column.name!r} holds controls only ({listed(reading.controls)})."
+    return DataError(problem, cure="Say which column names the perturbation (perturbation=).")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from perturbridge.errors import DataError
+from perturbridge.screens.files._joined import Joined
 from perturbridge.values import Normalization
 
 from ._presets import find_columns
@@ -50,8 +51,21 @@ class _Places:
         if place not in self.made:
             logged = place == "X" and self.container.logged
             named = self.container.source(place, gene_names=self.container.gene_names(place))
-            self.made[place] = judge(named, logged=logged)
+            self.made[place] = self._files_apart(place) or judge(named, logged=logged)
         return self.made[place]
+
+    def _files_apart(self, place: str) -> Judgment | None:
+        """Return that the files of one screen hold different things at a place, or None where they agree."""
+        if not isinstance(self.container, Joined):
+            return None
+        parts = self.container.parts
+        kinds = [judge(part.source(place), logged=place == "X" and part.logged).kind for part in parts]
+        other = next((i for i, kind in enumerate(kinds) if kind not in (kinds[0], "empty")), None)
+        if kinds[0] == "empty" or other is None:
+            return None
+        problem = f"{place} of {parts[other].name!r} holds {kinds[other]} values and that of {parts[0].name!r} {kinds[0]} values."
+        error = DataError(problem, cure="Store the same in all files, or name a place where they do (place=).")
+        return Judgment(kind="unusable", evidence=problem, error=error)
 
     def first(self, places: list[str], *kinds: str) -> str | None:
         return next((place for place in places if self.judge(place).kind in kinds), None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["read_effects", "read_prediction"]
+__all__ = ["read_effects", "read_prediction", "stored_text"]
 
 
 def read_effects(path: str | Path) -> Effects:
@@ -45,7 +45,7 @@ def read_effects(path: str | Path) -> Effects:
             variance=_layer(file, "variance", shape=shape, dtype=np.float64),
             detected=_layer(file, "detected", shape=shape, dtype=np.int64),
             contexts=_contexts(file, record, shape=shape),
-            fingerprint=_text(record, "fingerprint"),
+            fingerprint=stored_text(record, "fingerprint"),
             findings=_findings(record),
         )
 
@@ -68,11 +68,11 @@ def read_prediction(path: str | Path) -> Prediction:
             delta=_matrix(file, "X", shape=shape, dtype=np.float64),
             status=read_texts(data_set(obs, "status"), length=shape[0]),
             detail=read_texts(data_set(obs, "detail"), length=shape[0]),
-            model=_text(record, "model"),
+            model=stored_text(record, "model"),
             lower=_layer(file, "lower", shape=shape, dtype=np.float64),
             upper=_layer(file, "upper", shape=shape, dtype=np.float64),
             in_training=tuple(_vector(obs, "in_training", length=shape[0], dtype=np.bool_).tolist()),
-            split_hash=_text(record, "split_hash"),
+            split_hash=stored_text(record, "split_hash"),
         )
 
 
@@ -81,14 +81,14 @@ def _open(path: str | Path, wanted: str) -> Iterator[tuple[h5py.File, h5py.Group
     kind = wanted.removeprefix("perturbridge-")
     with open_file(path) as file:
         record = file.get("uns/perturbridge")
-        found = _text(record, "format") if isinstance(record, h5py.Group) and "format" in record else ""
+        found = stored_text(record, "format") if isinstance(record, h5py.Group) and "format" in record else ""
         if found != wanted:
             what = f"holds {found!r}" if found else "was not written by perturbridge"
             problem = f"{str(path)!r} {what}, expected {wanted!r}."
             raise DataError(
                 problem, cure=f"Pass a file of write_{kind}, or build the record in Python and write it with that."
             )
-        number = _text(record, "version")
+        number = stored_text(record, "version")
         if number != str(VERSION):
             problem = f"{str(path)!r} is of version {number}, this program reads version {VERSION}."
             raise DataError(problem, cure="Write it again with this version of perturbridge.")
@@ -100,7 +100,7 @@ def _axes(file: h5py.File) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return frame_index(obs, n_rows=frame_length(obs)), frame_index(var, n_rows=frame_length(var))
 
 
-def _text(group: h5py.Group, name: str) -> str:
+def stored_text(group: h5py.Group, name: str) -> str:
     """Return one stored value as text."""
     array = data_set(group, name)
     if array.shape != ():
@@ -150,7 +150,7 @@ def _by_context(varm: h5py.Group, name: str, *, shape: tuple[int, int]) -> NDArr
 
 def _findings(record: h5py.Group) -> tuple[Finding, ...]:
     try:
-        return tuple(Finding(**finding) for finding in json.loads(_text(record, "findings")))
+        return tuple(Finding(**finding) for finding in json.loads(stored_text(record, "findings")))
     except (ValueError, TypeError) as error:
         problem = f"The findings in {record.file.filename!r} cannot be read: {error}."
         raise DataError(problem, cure="Write the file again.") from error

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects, Prediction
 
-__all__ = ["EFFECTS_FORMAT", "PREDICTION_FORMAT", "UNIT", "VERSION", "write_effects", "write_prediction"]
+__all__ = ["EFFECTS_FORMAT", "PREDICTION_FORMAT", "UNIT", "VERSION", "head", "write_effects", "write_prediction"]
 
 EFFECTS_FORMAT = "perturbridge-effects"
 PREDICTION_FORMAT = "perturbridge-prediction"
@@ -53,7 +53,7 @@ def write_effects(effects: Effects, path: str | Path) -> None:
         if values is not None:
             table.layers[layer] = values
     record = {
-        **_head(EFFECTS_FORMAT),
+        **head(EFFECTS_FORMAT),
         "fingerprint": effects.fingerprint,
         "findings": json.dumps([finding.as_json() for finding in effects.findings]),
     }
@@ -95,18 +95,19 @@ def write_prediction(prediction: Prediction, path: str | Path) -> None:
         if values is not None:
             table.layers[layer] = values
     table.uns["perturbridge"] = {
-        **_head(PREDICTION_FORMAT),
+        **head(PREDICTION_FORMAT),
         "model": prediction.model,
         "split_hash": prediction.split_hash,
     }
     write_anndata(table, path)
 
 
-def _head(content: str) -> dict[str, object]:
+def head(content: str, *, unit: str = UNIT) -> dict[str, object]:
+    """Return what every file of ours says first: what it holds, in which version and unit, and what wrote it."""
     return {
         "format": content,
         "version": VERSION,
-        "unit": UNIT,
+        "unit": unit,
         "written_by": f"perturbridge {version('perturbridge')}",
     }
 

@@ -8,27 +8,35 @@ import numpy as np
 
 from perturbridge._checks import one_of
 from perturbridge.errors import DataError
-from perturbridge.values import Effects, Fold, PerturbationName, Split, as_names
+from perturbridge.values import Effects, Fold, PerturbationName, Screen, Split, as_names
+
+from ._by_level import by_level
+from ._by_similarity import by_similarity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["make_split"]
+    from perturbridge.values import GeneEmbedding, Labels
+
+__all__ = ["make_split", "seen_label"]
+
+LEVELS = ("context", "sample", "state")
 
 STRENGTHS = ("weak", "middle", "strong")
 
 
 def make_split(
-    perturbations: Effects | Sequence[str | PerturbationName],
+    perturbations: Effects | Screen | Sequence[str | PerturbationName],
     /,
     *,
-    kind: Literal["perturbation", "combination"] = "perturbation",
-    folds: int = 5,
+    kind: Literal["perturbation", "combination", "similarity", "context", "sample", "state"] = "perturbation",
+    folds: int | None = None,
     seed: int = 0,
+    embedding: GeneEmbedding | None = None,
 ) -> Split:
-    """Divide perturbations into training and test, by name.
+    """Divide perturbations, or the cells of whole contexts or samples, into training and test, by name.
 
     `kind="perturbation"`: k folds, each perturbation is tested once. With effects, perturbations are ranked by number of
     genes and ‖Δ‖₂ and dealt in blocks of k neighbours, one to each fold, so that every fold holds weak and strong ones, singles
@@ -40,16 +48,26 @@ def make_split(
     `"0/2 seen"`, `"1/2 seen"`, `"2/2 seen"` by how many genes of a pair occur in any training perturbation (`"1/3 seen"` and so on
     for more genes). A combination can be tested in several folds.
 
+    `kind="similarity"`: perturbations that an embedding sees as alike (average linkage of 1 − cosine) are dealt together, so that
+    the nearest training perturbation is far; strata are the thirds of that distance, `"near"`, `"middle"`, `"far"`, and
+    `"no vector"`. `nearest_training` gives the distances.
+
+    `kind="context"`, `"sample"` or `"state"`, of a screen: all cells of some levels are the test cells, one level per fold where
+    `folds` is not given; strata are `"seen elsewhere"` and `"unseen"`. `split_screen` gives the two sides. Levels without
+    controls or without perturbed cells are never held out.
+
     Parameters
     ----------
     perturbations
-        Effects, or perturbation names; their order does not matter.
+        Effects, a screen, or perturbation names; their order does not matter.
     kind
         What must be new in the test rows.
     folds
-        Number of folds k.
+        Number of folds k; default 5, or one per level.
     seed
         Draws the deal.
+    embedding
+        What is similar, for `kind="similarity"`.
 
     Returns
     -------
@@ -61,15 +79,29 @@ def make_split(
     DataError
         If there are fewer than two folds, too few perturbations or genes for them, or no combination to hold out.
     """
-    one_of("kind", kind, ("perturbation", "combination"))
-    if folds < 2:
+    one_of("kind", kind, ("perturbation", "combination", "similarity", *LEVELS))
+    if folds is not None and folds < 2:
         problem = f"{folds} folds were asked for."
         raise DataError(problem, cure="Ask for at least two, so that each has training rows.")
-    names = perturbations.perturbations if isinstance(perturbations, Effects) else as_names(perturbations)
+    if kind in LEVELS:
+        if not isinstance(perturbations, Screen):
+            problem = f"A {kind} can be held out of a screen, not of {type(perturbations).__name__}."
+            raise DataError(problem, cure="Pass the screen that read_screen returns.")
+        labels: Labels | None = getattr(perturbations, kind)
+        held = by_level(perturbations, labels, kind=kind, folds=folds, seed=seed)
+        return Split(kind=kind, seed=seed, folds=held, by=labels.column if labels else "")
+    names = sorted(_names_of(perturbations))
+    n_folds = 5 if folds is None else folds
     if kind == "combination":
-        return Split(kind=kind, seed=seed, folds=_by_gene(sorted(names), folds, seed=seed))
+        return Split(kind=kind, seed=seed, folds=_by_gene(names, n_folds, seed=seed))
+    if kind == "similarity":
+        return Split(kind=kind, seed=seed, folds=by_similarity(names, n_folds, embedding=embedding, seed=seed))
     sizes = _effect_sizes(perturbations) if isinstance(perturbations, Effects) else {}
-    return Split(kind=kind, seed=seed, folds=_by_perturbation(sorted(names), folds, sizes=sizes, seed=seed))
+    return Split(kind=kind, seed=seed, folds=_by_perturbation(names, n_folds, sizes=sizes, seed=seed))
+
+
+def _names_of(perturbations: Effects | Screen | Sequence[str | PerturbationName]) -> tuple[PerturbationName, ...]:
+    return perturbations.perturbations if isinstance(perturbations, Effects | Screen) else as_names(perturbations)
 
 
 def _by_perturbation(
@@ -123,12 +155,12 @@ def _by_gene(names: list[PerturbationName], folds: int, /, *, seed: int) -> tupl
         train = tuple(name for name in names if name not in held_out)
         seen = {gene for name in train for gene in name.genes}
         result.append(
-            Fold(name=f"fold{i}", train=train, test=tuple(test), strata=tuple(_seen_label(name, seen) for name in test))
+            Fold(name=f"fold{i}", train=train, test=tuple(test), strata=tuple(seen_label(name, seen) for name in test))
         )
     return tuple(result)
 
 
-def _seen_label(name: PerturbationName, seen: set[str]) -> str:
+def seen_label(name: PerturbationName, seen: set[str]) -> str:
     n_seen = sum(gene in seen for gene in name.genes)
     if name.is_single:
         return "single seen" if n_seen else "single unseen"

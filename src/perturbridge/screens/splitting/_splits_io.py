@@ -1,14 +1,23 @@
-"""Split files: JSON that a person can read, with a hash that shows a change."""
+"""Split files: JSON that a person can read, with a hash that shows a change, and the forms of other programs."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from perturbridge._checks import one_of
 from perturbridge._files import atomic_file
 from perturbridge.errors import DataError, LeakageError
-from perturbridge.values import Split
+from perturbridge.values import Split, as_names
+
+from ._foreign import gears_bytes, read_gears, read_state, read_table, state_text, table_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perturbridge.values import PerturbationName
 
 __all__ = ["read_split", "write_split"]
 
@@ -16,8 +25,13 @@ FORMAT = "perturbridge-split"
 VERSION = 1
 
 
-def write_split(split: Split, path: str | Path) -> None:
-    """Write a split as JSON with its hash.
+def write_split(
+    split: Split, path: str | Path, *, fold: str | None = None, dataset: str = "screen", context: str = "all"
+) -> None:
+    """Write a split in the form that its suffix names.
+
+    `.json`: our own, with a hash that shows a change. `.csv`: a table of fold, perturbation, side and stratum. `.pkl` or `.pickle`:
+    the conditions of one fold as GEARS reads them (`A+ctrl`, `A+B`). `.toml`: one fold as STATE and cell-load read it.
 
     Parameters
     ----------
@@ -25,19 +39,54 @@ def write_split(split: Split, path: str | Path) -> None:
         What to write.
     path
         The file appears whole or not at all.
+    fold
+        Which fold, for the forms that hold one; may be left out where there is one only.
+    dataset, context
+        What STATE calls the data set and the context in which perturbations are held out.
 
     Raises
     ------
     DataError
-        If the folder cannot be written.
+        If the suffix is another one, several folds are there and none is named, the form cannot hold the split, or the folder
+        cannot be written.
     """
-    record = {"format": FORMAT, "version": VERSION, "hash": split.hash, **split.as_json()}
+    suffix = Path(path).suffix.lower()
+    one_of("the suffix", suffix, (".json", ".csv", ".pkl", ".pickle", ".toml"))
+    if suffix == ".json":
+        record = {"format": FORMAT, "version": VERSION, "hash": split.hash, **split.as_json()}
+        data = (json.dumps(record, indent=1, ensure_ascii=True) + "\n").encode()
+    elif suffix == ".csv":
+        data = table_text(split).encode()
+    elif suffix == ".toml":
+        data = state_text(_one_fold(split, fold), dataset=dataset, context=context).encode()
+    else:
+        alone = _one_fold(split, fold).folds[0]
+        if alone.held_out:
+            problem = f"Fold {alone.name!r} holds out the cells of {split.by!r}, which a split of GEARS cannot say."
+            raise DataError(problem, cure="Write .json, .csv or .toml.")
+        data = gears_bytes(alone)
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+        temporary.write_bytes(data)
 
 
-def read_split(path: str | Path) -> Split:
-    """Read a split and check it against its hash.
+def _one_fold(split: Split, name: str | None) -> Split:
+    names = [fold.name for fold in split.folds]
+    if name is None and len(names) > 1:
+        problem = f"The file holds one fold and the split has {len(names)}."
+        raise DataError(problem, cure=f"Say which one: fold={names[0]!r}, or write .json or .csv.")
+    wanted = one_of("fold", names[0] if name is None else name, names)
+    return replace(split, folds=tuple(fold for fold in split.folds if fold.name == wanted))
+
+
+def read_split(path: str | Path, *, perturbations: Sequence[str | PerturbationName] | None = None) -> Split:
+    """Read a split: our own and check it against its hash, or one of GEARS (pickle, read safely), STATE (TOML) or a table (csv, tsv).
+
+    Parameters
+    ----------
+    path
+        Its suffix tells the form: `.pkl` and `.pickle`, `.toml`, `.csv` and `.tsv`, anything else is our own.
+    perturbations
+        All perturbations of the screen; needed for TOML, which names the tested ones alone.
 
     Raises
     ------
@@ -46,7 +95,15 @@ def read_split(path: str | Path) -> Split:
     LeakageError
         If its contents no longer match its hash, or a fold trains and tests on the same perturbation.
     """
-    record = _read(Path(path))
+    file = Path(path)
+    suffix = file.suffix.lower()
+    if suffix in (".pkl", ".pickle"):
+        return read_gears(file)
+    if suffix == ".toml":
+        return read_state(file, None if perturbations is None else as_names(perturbations))
+    if suffix in (".csv", ".tsv"):
+        return read_table(file)
+    record = _read(file)
     split = Split.from_json(record)
     if split.hash != record["hash"]:
         problem = f"{path} was changed after it was written: its contents hash to {split.hash[:12]}…, it says {str(record['hash'])[:12]}…."

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perturbridge._pickles import check_pickle_claims
 from perturbridge.embeddings import read_embedding
-from perturbridge.embeddings._pickle_claims import check_pickle_claims
 from perturbridge.errors import EmbeddingError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from perturbridge.errors import EmbeddingError
 
-from ._pickle_claims import check_pickle_claims
+from ._claims import check_pickle_claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from perturbridge.embeddings._unpickle import safe_unpickle
+from perturbridge._pickles import safe_unpickle
 from perturbridge.errors import EmbeddingError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

@@ -1,0 +1,128 @@
+"""A latent as an h5ad file whose `obsm` every tool of the field reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from perturbridge.errors import DataError
+from perturbridge.screens.files._h5 import child, data_set, open_file, read_all
+from perturbridge.screens.files._h5_frame import frame_columns, frame_length, read_column
+from perturbridge.values import Finding, FittedStep, Latent
+
+from ._h5ad_write import write_anndata
+from ._profiles_read import stored_text
+from ._profiles_write import head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["LATENT_KEY", "read_latent", "write_latent"]
+
+LATENT_FORMAT = "perturbridge-latent"
+LATENT_KEY = "X_perturbridge"
+UNIT = "coordinates of cells in a latent space"
+
+
+def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] = ()) -> None:
+    """Write a latent as h5ad; `read_latent` gives it back to the last bit.
+
+    `obsm["X_perturbridge"]` holds z, `obs` the labels that travelled along by role, `row` (of the screen) and `trained`,
+    `uns["perturbridge"]` name, recipe, split hash, fingerprint, steps and findings (the last two as JSON text). X has no columns.
+
+    Parameters
+    ----------
+    latent
+        What to write.
+    path
+        The file appears whole or not at all.
+    cell_names
+        Index of `obs` `(n_cells,)`; default: `cell` and the row of the screen.
+
+    Raises
+    ------
+    DataError
+        If the names do not fit the cells, or the file cannot be written.
+    """
+    from anndata import AnnData
+
+    names = list(cell_names) or [f"cell{row}" for row in latent.cells.tolist()]
+    if len(names) != latent.n_cells:
+        problem = f"{len(names)} names were given for {latent.n_cells} cells."
+        raise DataError(problem, cure="Give one name per cell, or none.")
+    obs = pd.DataFrame(index=pd.Index(names, dtype=object))
+    obs["row"] = latent.cells
+    for role, labels in latent.labels.items():
+        categories = pd.Index(list(labels.categories), dtype=object)
+        obs[role] = pd.Categorical.from_codes(labels.codes.tolist(), categories=categories)
+    if latent.trained is not None:
+        obs["trained"] = latent.trained
+    table = AnnData(X=np.zeros((latent.n_cells, 0), dtype=np.float32), obs=obs)
+    table.obsm[LATENT_KEY] = np.asarray(latent.z)
+    table.uns["perturbridge"] = {
+        **head(LATENT_FORMAT, unit=UNIT),
+        "name": latent.name,
+        "made_by": latent.made_by,
+        "split_hash": latent.split_hash,
+        "fingerprint": latent.fingerprint,
+        "columns": json.dumps({role: labels.column for role, labels in latent.labels.items()}),
+        "steps": json.dumps([asdict(step) for step in latent.steps]),
+        "findings": json.dumps([finding.as_json() for finding in latent.findings]),
+    }
+    write_anndata(table, path)
+
+
+def read_latent(path: str | Path) -> Latent:
+    """Read a latent that `write_latent` wrote, and check it against its fingerprint.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds no latent, or its coordinates are not those that were written.
+    """
+    with open_file(path) as file:
+        record = file.get("uns/perturbridge")
+        found = stored_text(record, "format") if isinstance(record, h5py.Group) and "format" in record else ""
+        if found != LATENT_FORMAT:
+            problem = f"{str(path)!r} holds {found or 'nothing of ours'!r}, expected {LATENT_FORMAT!r}."
+            raise DataError(problem, cure="Pass a file of write_latent; any other obsm can be audited as it is.")
+        obs = child(file, "obs")
+        n_cells = frame_length(obs)
+        columns = _json(record, "columns")
+        z = data_set(child(file, "obsm"), LATENT_KEY)
+        latent = Latent(
+            z=np.asarray(z[()]),
+            cells=read_all(data_set(obs, "row"), length=n_cells),
+            name=stored_text(record, "name"),
+            made_by=stored_text(record, "made_by"),
+            labels={
+                role: _renamed(read_column(obs, role, n_rows=n_cells).as_grouping(), column)
+                for role, column in columns.items()
+            },
+            split_hash=stored_text(record, "split_hash"),
+            trained=read_all(data_set(obs, "trained"), length=n_cells) if "trained" in frame_columns(obs) else None,
+            steps=tuple(FittedStep(**step) for step in _json(record, "steps")),
+            findings=tuple(Finding(**finding) for finding in _json(record, "findings")),
+        )
+        if latent.fingerprint != stored_text(record, "fingerprint"):
+            problem = f"The coordinates in {str(path)!r} were changed after they were written."
+            raise DataError(problem, cure="Encode the screen again, or audit the changed coordinates as your own.")
+        return latent
+
+
+def _renamed(labels: Any, column: str) -> Any:  # noqa: ANN401 - the record of the same kind
+    return type(labels)(column, labels.categories, labels.codes)
+
+
+def _json(record: h5py.Group, name: str) -> Any:  # noqa: ANN401 - what JSON holds
+    try:
+        return json.loads(stored_text(record, name))
+    except ValueError as error:
+        problem = f"{name!r} in {record.file.filename!r} cannot be read: {error}."
+        raise DataError(problem, cure="Write the file again.") from error
