@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scib_metrics import ilisi_knn, kbet, lisi_knn
-from scib_metrics.nearest_neighbors import NeighborsResults
 from sklearn.neighbors import NearestNeighbors
 
 N_CELLS, N_NEIGHBORS = 240, 30
@@ -24,6 +22,9 @@ def planted():
 
 
 def main():
+    from scib_metrics import ilisi_knn, kbet, lisi_knn
+    from scib_metrics.nearest_neighbors import NeighborsResults
+
     z, context = planted()
     distances, indices = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(z.astype(np.float64)).kneighbors()
     graph = NeighborsResults(indices=indices, distances=distances)

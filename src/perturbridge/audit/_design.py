@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from perturbridge.numerics import cramers_v
 from perturbridge.values import Check
 
 from ._permutation import n_partitions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ._settings import AuditSettings
     from ._subject import Subject
 
-__all__ = ["Design", "check_design", "cramers_v", "read_design"]
+__all__ = ["Design", "check_design", "read_design"]
 
 _FEWEST_UNSEEN = 500
 
@@ -67,25 +68,12 @@ class Design:
         return len(self.samples_per_context)
 
 
-def cramers_v(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
-    """√(max(0, φ² − (r−1)(c−1)/(n−1)) / min(r̃ − 1, c̃ − 1)), the bias-corrected V of Bergsma (2013); 0 for independence.
-
-    Parameters
-    ----------
-    a, b
-        Codes of the same cells `(n_cells,)`.
-    """
-    n = len(a)
-    rows, columns = np.unique(a, return_inverse=True)[1].reshape(-1), np.unique(b, return_inverse=True)[1].reshape(-1)
-    r, c = int(rows.max()) + 1, int(columns.max()) + 1
-    if min(r, c) < 2 or n < 2:
-        return 0.0
-    table = np.bincount(rows * c + columns, minlength=r * c).reshape(r, c).astype(np.float64)
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / n
-    phi = float(((table - expected) ** 2 / expected).sum() / n)
-    phi = max(0.0, phi - (r - 1) * (c - 1) / (n - 1))
-    smaller = min(r - (r - 1) ** 2 / (n - 1), c - (c - 1) ** 2 / (n - 1)) - 1
-    return float(min(1.0, np.sqrt(phi / smaller))) if smaller > 0 else 0.0
+def _association(a: NDArray[np.integer], b: NDArray[np.integer]) -> float:
+    """Bias-corrected Cramér's V of two labels of the same cells; 0 where one of them has a single value."""
+    table = np.zeros((int(a.max()) + 1, int(b.max()) + 1), dtype=np.int64)
+    np.add.at(table, (a, b), 1)
+    value = cramers_v(table)
+    return 0.0 if np.isnan(value) else value
 
 
 def read_design(subject: Subject, settings: AuditSettings) -> Design:
@@ -114,7 +102,7 @@ def read_design(subject: Subject, settings: AuditSettings) -> Design:
         samples_per_context=per_context or (0,) * len(kept),
         informative=_informative(context[tested], subject.strata[tested]),
         association={
-            role: cramers_v(context[tested], labels.codes[tested])
+            role: _association(context[tested], labels.codes[tested])
             for role, labels in (("condition", subject.condition), ("state", subject.state), ("sample", subject.sample))
             if labels is not None and tested.any()
         },

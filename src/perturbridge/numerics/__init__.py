@@ -7,6 +7,7 @@ Depends on: numpy, scipy.
 
 from __future__ import annotations
 
+from ._association import cramers_v
 from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test
 from ._compiled import compiled
 from ._grouped import group_means
@@ -22,6 +23,7 @@ __all__ = [
     "bca_interval",
     "bootstrap_means",
     "compiled",
+    "cramers_v",
     "group_means",
     "l2_normalize",
     "linear_kernel",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge.numerics import cramers_v
 from perturbridge.values import Finding
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Screen
 
-__all__ = ["cells_by_context", "confounding", "confounding_finding", "cramers_v"]
+__all__ = ["cells_by_context", "confounding", "confounding_finding"]
 
 _STRONG = 0.3
 _ENOUGH = 5
@@ -28,32 +29,6 @@ def cells_by_context(screen: Screen) -> NDArray[np.int64]:
     kept = (labels.codes >= 0) & (codes >= 0)
     flat = codes[kept].astype(np.int64) * n + labels.codes[kept]
     return np.bincount(flat, minlength=len(screen.perturbations) * n).reshape(-1, n).astype(np.int64)
-
-
-def cramers_v(table: NDArray[np.int64]) -> float:
-    """V = √(φ̃² / min(k̃ − 1, r̃ − 1)), φ̃² = max(0, χ²/n − (k − 1)(r − 1)/(n − 1)): 0 independent, 1 one tells the other.
-
-    Corrected for chance (Bergsma 2013), so that many small perturbations do not look confounded because they are small.
-
-    Parameters
-    ----------
-    table
-        Counts `(r, k)`; empty rows and columns do not count.
-
-    Returns
-    -------
-    float
-        NaN where fewer than two rows or columns hold cells.
-    """
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(np.float64)
-    n, (r, k) = table.sum(), table.shape
-    if min(r, k) < 2 or n < 2:
-        return float("nan")
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
-    phi = ((table - expected) ** 2 / expected).sum() / n
-    corrected = max(0.0, phi - (k - 1) * (r - 1) / (n - 1))
-    sides = k - (k - 1) ** 2 / (n - 1), r - (r - 1) ** 2 / (n - 1)
-    return float(np.sqrt(corrected / max(min(sides) - 1, 1e-12)))
 
 
 def confounding(screen: Screen) -> dict[str, Any] | None:
