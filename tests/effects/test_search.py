@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from perturbridge.effects._search import _best, choose_alpha, shrink_to_mean, unit_of
+from perturbridge.effects._search import choose_alpha, unit_of
+from perturbridge.effects._shrinkage import shrink_to_mean
 from perturbridge.numerics import LooRidge
 
 

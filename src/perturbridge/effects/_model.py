@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from perturbridge._checks import one_of
 from perturbridge.errors import FitError
 from perturbridge.values import GeneEmbedding, as_names
 
@@ -12,9 +13,10 @@ from ._fitting import fit
 from ._genepert import GenePert
 from ._settings import Settings
 from ._store import read_model, write_model
+from ._summary import summary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from perturbridge.values import Effects, PerturbationName, Prediction
@@ -82,12 +84,25 @@ class EffectModel:
         kernel: str = "auto",
         alphas: Sequence[float] | None = None,
         bandwidths: Sequence[float] | None = None,
+        rank: int | None = None,
+        modality: str = "auto",
+        groups: Mapping[str, str] | None = None,
+        without: Iterable[str] = (),
         name: str = "perturbridge",
         seed: int = 0,
     ) -> None:
         self.sources = (sources,) if isinstance(sources, GeneEmbedding) else tuple(sources)
         self._name = name
-        self._settings = Settings.of(kernel=kernel, alphas=alphas, bandwidths=bandwidths, seed=seed)
+        self._settings = Settings.of(
+            kernel=kernel,
+            alphas=alphas,
+            bandwidths=bandwidths,
+            rank=rank,
+            modality=modality,
+            groups=groups,
+            without=without,
+            seed=seed,
+        )
         names = [source.name for source in self.sources]
         if not names or len(set(names)) != len(names):
             problem = f"An effect model needs embeddings with different names, got {names}."
@@ -136,37 +151,62 @@ class EffectModel:
         self._fitted = fit(effects, self.sources, self._settings, split_hash=split_hash)
         return self
 
-    def predict(self, perturbations: Iterable[str | PerturbationName]) -> Prediction:
-        """Predict Δ.
+    def predict(
+        self, perturbations: Iterable[str | PerturbationName], *, level: float = 0.9, band: str = "gene"
+    ) -> Prediction:
+        """Predict Δ, with intervals.
+
+        The intervals are those of left-out rows: half-width for each gene the ⌈(n + 1) · level⌉-th smallest |e| of n left-out rows of the
+        same kind, so that a new *measured* perturbation of that kind lies within in a share `level` of cases (Vovk, Gammerman and Shafer
+        2005; for leave-one-out residuals Barber et al. 2021). They say how far predictions are off, not which ones are better than
+        others: all rows of a kind have the same width.
 
         Parameters
         ----------
         perturbations
             Canonical texts such as `"KRAS+MYC"`, or names; unique.
+        level
+            0.5, 0.8, 0.9, 0.95 or 0.99.
+        band
+            `"gene"`: each gene lies within its bounds with probability `level`. `"profile"`: all genes at once do.
 
         Returns
         -------
         Prediction
-            Rows in the order given. `"no_embedding"`: no vector at all, the row is the mean effect for each of its genes;
-            `"partial_embedding"`: some vector is missing, or a combination rests on what was measured of its genes.
+            Rows in the order given; `lower` and `upper` are None where too few rows were left out for this level (9 for 0.9).
+            `"no_embedding"`: no vector at all, the row is the mean effect for each of its genes; `"partial_embedding"`: some vector is
+            missing, or a combination rests on what was measured of its genes; `"out_of_support"`: a gene is farther from every training
+            gene than 99 % of these are from their nearest.
+
+        Raises
+        ------
+        FitError
+            If the model is not fitted or the level was not kept.
+        DataError
+            If `band` is unknown.
+        """
+        one_of("band", band, ("gene", "profile"))
+        return self._state.predict(as_names(perturbations), model=self.name, level=level, band=band)
+
+    def summary(self) -> str:
+        """Say in a dozen lines what the model is made of and how well it does on left-out rows.
 
         Raises
         ------
         FitError
             If the model is not fitted.
         """
-        return self._state.predict(as_names(perturbations), model=self.name)
+        return summary_of(self.report_, name=self.name)
 
     def clone(self) -> EffectModel:
         """Return a copy with the same settings that has learnt nothing."""
-        return EffectModel(
-            self.sources,
-            kernel=self._settings.kernel,
-            alphas=self._settings.alphas,
-            bandwidths=self._settings.bandwidths,
-            name=self._name,
-            seed=self._settings.seed,
-        )
+        return self._with(self.sources, self._settings, self._name)
+
+    @classmethod
+    def _with(cls, sources: Sequence[GeneEmbedding], settings: Settings, name: str) -> EffectModel:
+        model = cls(sources, name=name)
+        model._settings = settings
+        return model
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model with its embeddings to `model.json` and `model.safetensors` in `folder`, which is made if need be.
@@ -188,14 +228,7 @@ class EffectModel:
             If a file is missing, damaged, of a later version, or does not belong to the other.
         """
         fitted, settings, name = read_model(folder)
-        model = cls(
-            [kernel.features.source for kernel in fitted.kernels],
-            kernel=settings.kernel,
-            alphas=settings.alphas,
-            bandwidths=settings.bandwidths,
-            name=name,
-            seed=settings.seed,
-        )
+        model = cls._with([kernel.features.source for kernel in fitted.kernels], settings, name)
         model._fitted = fitted
         return model
 
