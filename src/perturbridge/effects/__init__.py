@@ -9,23 +9,30 @@ from __future__ import annotations
 
 from ._baselines import Additive, MeanEffect, NoChange, WeightedMeanEffect
 from ._estimator import Estimator
+from ._explain import Explanation
 from ._genepert import GenePert
 from ._linear_factors import LinearFactors
 from ._model import EffectModel
 from ._nearest_neighbors import NearestNeighbors
 from ._shuffled import ShuffledEmbedding
 from ._table import default_baselines
+from ._training_sources import SourceMaker, TrainingResponses, coexpression_embedding, response_embedding
 
 __all__ = [
     "Additive",
     "EffectModel",
     "Estimator",
+    "Explanation",
     "GenePert",
     "LinearFactors",
     "MeanEffect",
     "NearestNeighbors",
     "NoChange",
     "ShuffledEmbedding",
+    "SourceMaker",
+    "TrainingResponses",
     "WeightedMeanEffect",
+    "coexpression_embedding",
     "default_baselines",
+    "response_embedding",
 ]

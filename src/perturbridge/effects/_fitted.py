@@ -65,6 +65,8 @@ class Fitted:
         The effect on the targeted gene itself.
     radii
         Half-widths of intervals by kind of row.
+    interaction_radii
+        Half-widths of intervals of interactions.
     trained_on
         Perturbations it was fitted on.
     split_hash
@@ -87,6 +89,7 @@ class Fitted:
     interaction_coefficients: NDArray[np.float64]
     target: TargetGene
     radii: Mapping[str, Radii]
+    interaction_radii: Radii
     trained_on: tuple[PerturbationName, ...]
     split_hash: str
     report: dict[str, Any]
@@ -134,6 +137,27 @@ class Fitted:
             model=model,
             lower=lower,
             upper=upper,
+            in_training=tuple(name in trained_on for name in names),
+            split_hash=self.split_hash,
+        )
+
+    def predict_interaction(self, names: Sequence[PerturbationName], *, model: str, level: float) -> Prediction:
+        """Predict what each combination does beyond the sum of its genes' effects, in order."""
+        design = Design.of(names)
+        found = self.locate(design.genes)
+        status, detail = flags(self, names, genes=design.genes, found=found)
+        delta = self.interaction(design)
+        radius = self.interaction_radii.at(level, whole_profile=False)
+        trained_on = set(self.trained_on)
+        return Prediction(
+            perturbations=tuple(names),
+            genes=self.genes,
+            delta=delta,
+            status=status,
+            detail=detail,
+            model=model,
+            lower=None if radius is None else delta - radius,
+            upper=None if radius is None else delta + radius,
             in_training=tuple(name in trained_on for name in names),
             split_hash=self.split_hash,
         )

@@ -12,7 +12,7 @@ from perturbridge._rng import as_rng
 from ._design import Design
 from ._fitted import Fitted
 from ._interactions import INTERACTIONS, choose_interactions, interaction_kernels
-from ._intervals import conformal_radii, left_out_residuals
+from ._intervals import conformal_radii, interaction_radii, left_out_residuals
 from ._noise import row_weights
 from ._problem import Problem, find_groups, shorten_targets, take_rows
 from ._search import choose_kernel
@@ -84,6 +84,7 @@ def fit(effects: Effects, sources: Sequence[GeneEmbedding], settings: Settings, 
         interaction_coefficients=solved.interactions,
         target=target,
         radii=radii,
+        interaction_radii=interaction_radii(problem, solved, hidden),
         trained_on=effects.perturbations,
         split_hash=split_hash,
         report=report_of(problem, kernels, mix, solved=solved, target=target, radii=radii, n_anchors=len(anchors)),

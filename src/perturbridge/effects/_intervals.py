@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._problem import Problem
     from ._solve import Solved
 
-__all__ = ["LEVELS", "Radii", "conformal_radii", "left_out_residuals", "stratum_of"]
+__all__ = ["LEVELS", "Radii", "conformal_radii", "interaction_radii", "left_out_residuals", "stratum_of"]
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 # More left-out rows than these only make the quantiles of a stratum dearer.
@@ -148,6 +148,25 @@ def conformal_radii(
             left = _left_out(solved.ridge, solved, rows)[int(np.searchsorted(rows, i))]
             found.setdefault(stratum, []).append(left if beyond is None else left + beyond[i])
     return {stratum: Radii.of(np.stack(cases)) for stratum, cases in sorted(found.items())}
+
+
+def interaction_radii(problem: Problem, solved: Solved, effects_delta: NDArray[np.float64]) -> Radii:
+    """Half-widths around predicted interactions, from training combinations whose genes were all measured alone.
+
+    The residual of such a combination is what was measured, Δ_AB − Δ_A − Δ_B, less the interaction that a fit without it predicts.
+    """
+    design = problem.design
+    row = {name.genes[0]: i for i, name in enumerate(design.perturbations) if name.is_single}
+    usable = [
+        i for i, name in enumerate(design.perturbations) if not name.is_single and all(g in row for g in name.genes)
+    ]
+    residuals = [
+        effects_delta[i]
+        - effects_delta[[row[g] for g in design.perturbations[i].genes]].sum(axis=0)
+        - solved.interaction_left_out(i)
+        for i in usable
+    ]
+    return Radii.of(np.stack(residuals) if residuals else np.zeros((0, effects_delta.shape[1])))
 
 
 def _left_out(ridge: LooRidge, solved: Solved, rows: NDArray[np.int64]) -> NDArray[np.float64]:

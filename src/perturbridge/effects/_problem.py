@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +52,27 @@ class Problem:
     def ridge(self, kernel: NDArray[np.float64]) -> LooRidge:
         """Decompose a kernel between perturbations `(n_perturbations, n_perturbations)`; the intercept counts genes."""
         return LooRidge.from_kernel(kernel, self.targets, weights=self.weights, multiplier=self.design.n_genes_each)
+
+
+    @cached_property
+    def _relatives(self) -> tuple[NDArray[np.int64], ...]:
+        """For each row all rows that target one of its genes, itself among them."""
+        touching = (self.design.targets @ self.design.targets.T).tocsr()
+        return tuple(np.sort(touching.indices[a:b]).astype(np.int64) for a, b in pairwise(touching.indptr))
+
+    def new_gene_errors(self, ridge: LooRidge, penalty: float) -> NDArray[np.float64]:
+        """w_i ‖e_i‖² of each row when every row with one of its genes is left out `(n_perturbations,)`.
+
+        Rows whose relatives are all rows there are have nothing to be predicted from, and count as predicted by 0.
+        """
+        out = np.empty(len(self.targets))
+        for i, rows in enumerate(self._relatives):
+            if len(rows) < len(self.targets):
+                left = ridge.left_out_together(penalty, rows)[int(np.searchsorted(rows, i))]
+            else:
+                left = self.targets[i]
+            out[i] = ridge.root_weights[i] ** 2 * float(left @ left)
+        return out
 
 
 def find_groups(design: Design, labels: Mapping[str, str]) -> tuple[NDArray[np.int64], ...]:

@@ -35,7 +35,7 @@ class Trial:
     alpha
         Penalty, in units of the mean eigenvalue.
     errors
-        w_i ‖e_i‖² of each row left out `(n_perturbations,)`.
+        w_i ‖e_i‖² of each row left out `(n_perturbations,)`; see `try_kernel`.
     """
 
     kernel: NDArray[np.float64]
@@ -110,14 +110,23 @@ class _Curve:
 def try_kernel(
     problem: Problem, kernel: NDArray[np.float64], alphas: Sequence[float], *, start: float | None = None
 ) -> Trial:
-    """Find the best penalty: every eighth one first, then downhill from the best of these; or downhill from `start`."""
-    curve = _Curve(problem.ridge(kernel), alphas, problem.groups)
+    """Find the penalty with the lowest left-out error: every eighth one first, then downhill; or downhill from `start`.
+
+    Where there are combinations the errors of the trial are the mean over two questions: each row left out alone, and with every row of
+    its genes.
+    """
+    ridge = problem.ridge(kernel)
+    curve = _Curve(ridge, alphas, problem.groups)
     if start is None:
         start_at = min(range(0, len(alphas), _STRIDE), key=curve.error)
     else:
         start_at = int(np.argmin(np.abs(np.log(alphas) - np.log(start))))
     at = curve.descend(start_at)
-    return Trial(kernel=kernel, alpha=alphas[at], errors=curve.errors(at))
+    errors = curve.errors(at)
+    if problem.design.has_combinations:
+        # With all but one row of a gene at hand its own effect looks like all there is to know; a gene that is new has none.
+        errors = 0.5 * (errors + problem.new_gene_errors(ridge, alphas[at] * unit_of(ridge)))
+    return Trial(kernel=kernel, alpha=alphas[at], errors=errors)
 
 
 def choose_kernel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -104,6 +104,10 @@ class Settings:
             without=tuple(parts),
             seed=int(seed),
         )
+
+    def as_params(self) -> dict[str, Any]:
+        """Return what `of` makes the same settings from."""
+        return {**vars(self), "groups": dict(self.groups)}
 
     def has(self, part: str) -> bool:
         """Return True where a part of the model is not left out."""

@@ -66,6 +66,10 @@ class Solved:
         In units of the mean eigenvalue; infinite for the mean alone.
     shrinkage
         Toward the mean.
+    interaction_kernel
+        Weighted sum of the interaction kernels between rows `(n_perturbations, n_perturbations)`, None where there is none.
+    row_coefficients
+        Coefficients of the rows before shrinkage `(n_perturbations, n_genes)`, no rows without interactions.
     """
 
     ridge: LooRidge
@@ -76,6 +80,22 @@ class Solved:
     offsets: NDArray[np.float64]
     alpha: float
     shrinkage: Shrinkage
+    interaction_kernel: NDArray[np.float64] | None
+    row_coefficients: NDArray[np.float64]
+
+    def interaction_left_out(self, row: int) -> NDArray[np.float64]:
+        """Return the interaction that a fit without this row predicts for it `(n_genes,)`.
+
+        With the upper left block B of the inverse of the bordered system, the coefficients without row i are c − B_:i c_i / B_ii.
+        """
+        if self.interaction_kernel is None:
+            return np.zeros(len(self.intercept))
+        ridge, kernel = self.ridge, self.interaction_kernel[row]
+        part = (ridge.basis[row] / (ridge.spectrum + self.penalty)) @ ridge.basis.T
+        block = ridge.root_weights[row] * ridge.root_weights * part
+        own = self.row_coefficients[row]
+        without = kernel @ self.row_coefficients - float(kernel @ block) / block[row] * own
+        return self.shrinkage.apply(without)
 
 
 def solve(
@@ -102,16 +122,16 @@ def solve(
         True: the anchors are all targeted genes. False: they are a sample, and the kernel is k_ga K_aa⁻¹ k_ag (Nyström).
     """
     shared = sum((share * k.anchor_kernel() for share, k in zip(mix.shares, kernels, strict=True)), np.zeros(()))
-    ridge, span = _ridge(problem, kernels, mix, shared=shared, is_exact=is_exact)
-    design = problem.design
+    design, extra = problem.design, _interaction(problem, mix, shared)
+    ridge, span = _ridge(problem, kernels, mix, shared=shared, extra=extra, is_exact=is_exact)
     alpha = choose_alpha(ridge, settings.alphas, start=mix.alpha, groups=problem.groups)
     penalty = alpha * unit_of(ridge)
     by_direction = settings.has("shrinkage") and settings.has("direction_shrinkage")
     shrinkage = shrink_to_mean(ridge, penalty, groups=problem.groups, by_direction=by_direction)
     if not settings.has("shrinkage"):
         shrinkage = replace(shrinkage, factor=1.0)
-    fitted, intercept = ridge.solve(penalty)
-    fitted = shrinkage.apply(fitted)
+    raw, intercept = ridge.solve(penalty)
+    fitted = shrinkage.apply(raw)
     coefficients = design.to_genes(fitted) if span is None else span @ fitted
     if design.has_combinations:
         offsets = mix.own * coefficients
@@ -124,11 +144,20 @@ def solve(
         penalty=penalty,
         intercept=ridge.mean + shrinkage.apply(intercept - ridge.mean),
         coefficients=coefficients,
-        interactions=fitted[design.n_genes_each > 1] if any(mix.interactions.values()) else fitted[:0],
+        interactions=fitted[:0] if extra is None else fitted[design.n_genes_each > 1],
         offsets=offsets,
         alpha=alpha,
         shrinkage=shrinkage,
+        interaction_kernel=extra,
+        row_coefficients=raw[:0] if extra is None else raw,
     )
+
+
+def _interaction(problem: Problem, mix: Mix, shared: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    if not any(mix.interactions.values()):
+        return None
+    kernels = interaction_kernels(problem.design, problem.design, shared)
+    return np.asarray(sum(mix.interactions.get(name, 0.0) * kernel for name, kernel in kernels.items()))
 
 
 def _ridge(
@@ -137,16 +166,14 @@ def _ridge(
     mix: Mix,
     *,
     shared: NDArray[np.float64],
+    extra: NDArray[np.float64] | None,
     is_exact: bool,
 ) -> tuple[LooRidge, NDArray[np.float64] | None]:
     """Return the decomposed kernel between all rows, and what maps its coefficients to the anchors if these are a sample."""
     design = problem.design
     if is_exact:
         kernel = design.between(shared + mix.own * np.eye(len(design.genes)))
-        if any(mix.interactions.values()):
-            for name, extra in interaction_kernels(design, design, shared).items():
-                kernel += mix.interactions.get(name, 0.0) * extra
-        return problem.ridge(kernel), None
+        return problem.ridge(kernel if extra is None else kernel + extra), None
     span = _half_inverse(shared)
     across = sum(
         (

@@ -29,6 +29,8 @@ __all__ = ["read_model", "write_model"]
 
 _FORMAT, _VERSION = "perturbridge effect model", 2
 _TEXT, _ARRAYS = "model.json", "model.safetensors"
+# Key of the half-widths of interactions beside those of the kinds of row.
+_INTERACTION = "interaction"
 _CURE = "Fit and save the model again."
 
 
@@ -44,7 +46,7 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "interaction_coefficients": state.interaction_coefficients,
     }
     target, more = pack_target(state.target)
-    radii, arrays_of_radii = pack_radii(state.radii)
+    radii, arrays_of_radii = pack_radii({**state.radii, _INTERACTION: state.interaction_radii})
     arrays |= more | arrays_of_radii
     sources = []
     for i, (kernel, share, reach) in enumerate(zip(state.kernels, state.shares, state.reaches, strict=True)):
@@ -150,6 +152,7 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
         kernels.append(SourceKernel(features=features, kind=kind, bandwidth=bandwidth))
         shares.append(float(text["share"]))
         reaches.append(float("inf") if text["reach"] is None else float(text["reach"]))
+    radii = unpack_radii(about["radii"], arrays, len(genes))
     trained_on = as_names(str(name) for name in about["trained_on"])
     interactions = {str(kind): float(share) for kind, share in about["interactions"].items()}
     n_interacting = sum(not name.is_single for name in trained_on) if any(interactions.values()) else 0
@@ -167,7 +170,8 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
         interactions=interactions,
         interaction_coefficients=array_in(arrays, "interaction_coefficients", (n_interacting, len(genes))),
         target=unpack_target(about["target"], arrays, len(genes)),
-        radii=unpack_radii(about["radii"], arrays, len(genes)),
+        radii={kind: each for kind, each in radii.items() if kind != _INTERACTION},
+        interaction_radii=radii[_INTERACTION],
         trained_on=trained_on,
         split_hash=str(about["split_hash"]),
         report=dict(about["report"]),

@@ -49,7 +49,8 @@ def _unpack(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_genes
 
 def pack_radii(radii: Mapping[str, Radii]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return half-widths by kind of row as JSON types and arrays."""
-    text, arrays = {}, {}
+    text: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for i, (kind, each) in enumerate(radii.items()):
         text[kind], more = _pack(each, f"radii{i}")
         arrays |= more

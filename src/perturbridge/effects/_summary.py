@@ -88,7 +88,8 @@ def summary_of(report: Mapping[str, Any], *, name: str) -> str:
         kernel = source["kernel"] if source["bandwidth"] is None else f"rbf {source['bandwidth']:g}"
         lines.append(
             f"  source          {source['name']}: share {source['share']:.3f}, {kernel}, "
-            f"{source['n_with_vector']} of {source['n_genes']} genes have a vector{source.get('leakage', '')}"
+            f"{source['n_with_vector']} of {source['n_genes']} genes have a vector; "
+            f"{' '.join(part for part in source['leakage'].values() if part)}"
         )
     if report["n_combinations"]:
         used = [f"{kind} {share:.3g}" for kind, share in report["interactions"].items() if share > 0]
