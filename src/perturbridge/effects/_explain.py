@@ -126,7 +126,7 @@ def _neighbors(
     top: int,
 ) -> tuple[dict[str, Any], ...]:
     """Pairs of asked and training gene with the largest |kernel|, a gene's own training row apart."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"gene": anchor, "similar_to": gene, "kernel": float(similar[i, j]), "share": float(similar[i, j] * through[j])}
         for i, gene in enumerate(genes)
         for j, anchor in enumerate(anchors)

@@ -53,7 +53,6 @@ class Problem:
         """Decompose a kernel between perturbations `(n_perturbations, n_perturbations)`; the intercept counts genes."""
         return LooRidge.from_kernel(kernel, self.targets, weights=self.weights, multiplier=self.design.n_genes_each)
 
-
     @cached_property
     def _relatives(self) -> tuple[NDArray[np.int64], ...]:
         """For each row all rows that target one of its genes, itself among them."""

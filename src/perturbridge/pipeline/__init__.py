@@ -26,7 +26,7 @@ from ._embedding_files import build, convert, coverage_table, shipped_tables
 from ._evaluate import evaluate
 from ._folder import check_folder
 from ._manifest import json_ready
-from ._predict import load_model, predict
+from ._predict import explain, load_model, predict
 from ._run import Run, run
 from ._summary import comparison_table, finding_line, headline_table, targets_sentence
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
@@ -51,6 +51,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "evaluate_files",
+    "explain",
     "finding_line",
     "headline_table",
     "inspect",
