@@ -42,13 +42,16 @@ class Radii:
         Those that so many rows can warrant, ascending.
     by_gene
         Half-width for each gene `(n_levels, n_genes)`, in the unit of Δ.
+    spread
+        Root mean square of the residuals of each gene `(n_genes,)`.
     profile
-        For each level, how many times the half-widths of the widest level hold the whole profile at once `(n_levels,)`.
+        For each level, how many times `spread` holds the whole profile at once `(n_levels,)`.
     """
 
     n_rows: int
     levels: tuple[float, ...]
     by_gene: NDArray[np.float64]
+    spread: NDArray[np.float64]
     profile: NDArray[np.float64]
 
     @classmethod
@@ -65,13 +68,18 @@ class Radii:
         rank = {level: ceil((n + 1) * level - 1e-9) for level in LEVELS}
         levels = tuple(level for level in LEVELS if rank[level] <= n)
         by_gene = np.stack([size[rank[level] - 1] for level in levels]) if levels else size[:0]
-        if not levels:
-            return cls(n_rows=n, levels=(), by_gene=by_gene, profile=np.zeros(0))
-        scale = by_gene[-1]
-        moves = scale > 0
-        worst = np.sort((np.abs(residuals[:, moves]) / scale[moves]).max(axis=1, initial=0.0))
+        squared = residuals**2
+        total = squared.sum(axis=0)
+        # A row is measured by the spread of the others, as a new row will be.
+        others = np.sqrt(np.maximum(total - squared, 0.0) / max(n - 1, 1))
+        ratio = np.divide(np.abs(residuals), others, out=np.zeros_like(others), where=others > 0)
+        worst = np.sort(ratio.max(axis=1, initial=0.0))
         return cls(
-            n_rows=n, levels=levels, by_gene=by_gene, profile=np.array([worst[rank[level] - 1] for level in levels])
+            n_rows=n,
+            levels=levels,
+            by_gene=by_gene,
+            spread=np.sqrt(total / max(n, 1)),
+            profile=np.array([worst[rank[level] - 1] for level in levels], dtype=np.float64),
         )
 
     def at(self, level: float, *, whole_profile: bool) -> NDArray[np.float64] | None:
@@ -88,7 +96,7 @@ class Radii:
         if level not in self.levels:
             return None
         i = self.levels.index(level)
-        return np.asarray(self.profile[i] * self.by_gene[-1] if whole_profile else self.by_gene[i])
+        return np.asarray(self.profile[i] * self.spread if whole_profile else self.by_gene[i])
 
 
 def stratum_of(name: PerturbationName, known: Iterable[str]) -> str:

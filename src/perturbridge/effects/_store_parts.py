@@ -31,7 +31,7 @@ def array_in(arrays: Mapping[str, NDArray[Any]], key: str, shape: tuple[int, ...
 
 def _pack(radii: Radii, key: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     text = {"n_rows": radii.n_rows, "levels": list(radii.levels), "key": key}
-    return text, {f"{key}.by_gene": radii.by_gene, f"{key}.profile": radii.profile}
+    return text, {f"{key}.{part}": getattr(radii, part) for part in ("by_gene", "spread", "profile")}
 
 
 def _unpack(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_genes: int) -> Radii:
@@ -40,11 +40,12 @@ def _unpack(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], n_genes
         message = f"{key} has levels {levels}"
         raise ValueError(message)
     by_gene = array_in(arrays, f"{key}.by_gene", (len(levels), n_genes))
+    spread = array_in(arrays, f"{key}.spread", (n_genes,))
     profile = array_in(arrays, f"{key}.profile", (len(levels),))
-    if min(by_gene.min(initial=0.0), profile.min(initial=0.0)) < 0:
+    if min(by_gene.min(initial=0.0), spread.min(initial=0.0), profile.min(initial=0.0)) < 0:
         message = f"{key} has a negative half-width"
         raise ValueError(message)
-    return Radii(n_rows=int(text["n_rows"]), levels=levels, by_gene=by_gene, profile=profile)
+    return Radii(n_rows=int(text["n_rows"]), levels=levels, by_gene=by_gene, spread=spread, profile=profile)
 
 
 def pack_radii(radii: Mapping[str, Radii]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
