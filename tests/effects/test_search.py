@@ -59,7 +59,7 @@ def test_shrinkage_follows_its_formula(weighted, noise):
     alpha = 0.3 * unit_of(ridge)
     without, left = ridge.loo_residuals(np.inf), ridge.loo_residuals(alpha)
     agreement = weights * (without * (without - left)).sum(1)
-    error = agreement.std(ddof=1) * np.sqrt(40)
+    error = agreement.std(ddof=1) * np.sqrt(2 * 40)
     slope = agreement.sum() / (weights @ (without - left) ** 2).sum()
     factor = min(1, slope) * max(0.0, 1 - error**2 / agreement.sum() ** 2)
     found = shrink_to_mean(ridge, alpha, by_direction=False)

@@ -36,8 +36,8 @@ class EffectModel:
 
     Each embedding is centred on the training genes, scaled to unit length and turned into a linear or RBF kernel with mean diagonal 1; a
     gene without a vector has kernel 0 with every other, which is the mean effect. The kernel of each source and α are those with the
-    smallest exact (weighted) leave-one-out error over the training rows; a further source takes the share that lowers this error most,
-    times how surely rows agree that it does. Rows of one gene (two names of one vector, or what `groups` says) are left out together.
+    smallest exact (weighted) leave-one-out error over the training rows; so are the shares of further sources, which join one by one, best
+    first. Rows of one gene (two names of one vector, or what `groups` says) are left out together.
     The intercept b is not penalized, so the strongest penalty (α = ∞ is always tried) leaves the weighted mean effect. Finally the
     deviation from the mean is shrunk by how surely left-out rows agree with it, to nothing where the agreement is within its standard
     error; principal directions of Δ get factors of their own only where left-out rows surely prefer it.

@@ -213,12 +213,12 @@ def _checked(predicted: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[
 
 
 def _slope(y: NDArray[np.float64], held_out: NDArray[np.float64]) -> float:
-    """min(1, a / b) · max(0, 1 − SE(a)² / a²) with a = Σ y·ŷ and b = Σ ‖ŷ‖² over held-out rows."""
+    """min(1, a / b) · max(0, 1 − SE(a)² / a²) with a = Σ y·ŷ and b = Σ ‖ŷ‖² over held-out rows, SE as in `shrink_to_mean`."""
     agreement, size = np.einsum("ij,ij->i", y, held_out), float((held_out**2).sum())
     total = float(agreement.sum())
     if total <= 0 or size <= 0:
         return 0.0
-    return min(1.0, total / size) * max(0.0, 1.0 - len(y) * float(agreement.var(ddof=1)) / total**2)
+    return min(1.0, total / size) * max(0.0, 1.0 - 2.0 * len(y) * float(agreement.var(ddof=1)) / total**2)
 
 
 def _status(

@@ -51,7 +51,7 @@ class Trial:
         """max(0, 1 − SE² / gain²) with gain the mean over rows, all or these, of what the other errs more, and SE its standard error.
 
         Among many trials the lowest error is low by luck too, the more so the fewer the rows. What a part adds is therefore taken at the
-        worth that rows agree on, as in `shrink_to_mean`: at t standard errors 1 − 1/t² of it, at one standard error nothing.
+        worth that rows agree on, much as in `shrink_to_mean`: at t standard errors 1 − 1/t² of it, at one standard error nothing.
         """
         gain = other.errors - self.errors if rows is None else (other.errors - self.errors)[rows]
         mean = float(gain.mean()) if len(gain) > 1 else 0.0
@@ -138,8 +138,9 @@ def choose_kernel(
 ) -> Choice:
     """Choose one kernel for each source, then the weights of the sources.
 
-    Each source first stands alone. Then, best source first, every other one may take a share of the sum: the one with the lowest
-    error, times how sure it is that this error is lower at all.
+    Each source first stands alone. Then, best source first, every other one may take a share of the sum, if that lowers the error. With a
+    grid of seven shares and one pass there is little to overfit: over simulated pairs and triples of sources at 60 and 200 rows, asking
+    for a surely lower error, or averaging shares that rows cannot tell apart, did no better than the lowest error itself.
 
     Parameters
     ----------
@@ -163,10 +164,8 @@ def choose_kernel(
         other = alone[source][1].kernel
         trials = [try_kernel(problem, (1 - t) * best.kernel + t * other, alphas, start=best.alpha) for t in _SHARES]
         grown, share = min(zip(trials, _SHARES, strict=True), key=lambda pair: pair[0].error)
-        share *= grown.certainty_against(best)
-        if share > 0:
-            best = try_kernel(problem, (1 - share) * best.kernel + share * other, alphas, start=grown.alpha)
-            shares = (1 - share) * shares + share * np.eye(n)[source]
+        if grown.error < best.error:
+            best, shares = grown, (1 - share) * shares + share * np.eye(n)[source]
     return Choice(candidates=chosen, shares=tuple(shares.tolist()), trial=best)
 
 

@@ -19,6 +19,8 @@ __all__ = ["Shrinkage", "leading_directions", "shrink_to_mean"]
 
 # Targets are taken in blocks of columns where left-out residuals themselves are needed.
 _BLOCK = 512
+# Rows i and j both count how far i tells j, so the sum over rows varies twice as much as independent rows would.
+_TWICE = 2.0
 _SURE, _FOLDS, _FEWEST_ROWS = 2.0, 5, 20
 _MOST_DIRECTIONS, _ROWS_FOR_EACH = 64, 4
 
@@ -83,7 +85,7 @@ class _Agreement:
         a, b = float(self.agreement.sum()), float(self.deviation.sum())
         if a <= 0 or b <= 0:
             return 0.0
-        return min(1.0, a / b) * max(0.0, 1.0 - len(self.agreement) * float(self.agreement.var(ddof=1)) / a**2)
+        return min(1.0, a / b) * max(0.0, 1.0 - _TWICE * len(self.agreement) * float(self.agreement.var(ddof=1)) / a**2)
 
     def of(self, rows: NDArray[np.bool_]) -> _Agreement:
         """Return the sums of these rows."""
@@ -118,7 +120,7 @@ def shrink_to_mean(
     e⁰ are the left-out residuals of the mean alone, e those of the model, d = e⁰ − e its left-out deviation from the mean. So a is the
     agreement of what was left out with what was predicted for it, and a / b the slope of the one on the other. Kernel and α were chosen
     on the same rows, so their promise is a little too good; where the agreement is no larger than its standard error the deviation is
-    noise and is dropped. This is the positive-part shrinkage of one estimated coefficient; at t standard errors it costs 1/t² of it.
+    noise and is dropped. SE(a)² is twice n Var(a_p): without signal a is Σ_p Σ_q H_pq e⁰_p · e⁰_q, each pair of rows in it twice. This is the positive-part shrinkage of one estimated coefficient; at t standard errors it costs 1/t² of it.
 
     The leading principal directions of the targets may have a factor each, drawn to the common one, since effects are better predicted along
     some than along others (Breiman and Friedman 1997 call it curds and whey). That is kept only if it lowers the error of left-out rows by
