@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge._rng import as_rng
+from perturbridge.errors import FitError
 
 from ._design import Design
 from ._fitted import Fitted
@@ -106,11 +107,17 @@ def _lay_out(
         kept = mean + (targets - mean) @ directions.T @ directions
         targets, beyond = kept, targets - kept
     labels = _one_vector(sources, design.genes) | dict(settings.groups)
+    groups = find_groups(design, labels) if settings.has("groups") else ()
+    if any(len(group) == len(targets) for group in groups):
+        said = (
+            f"All {len(targets)} training perturbations bear the same label, so none can be left out from the others."
+        )
+        raise FitError(said, cure="Give different labels to genes that are not the same gene, or leave groups out.")
     problem = Problem(
         design=design,
         targets=targets,
         weights=row_weights(effects) if settings.has("row_weights") else None,
-        groups=find_groups(design, labels) if settings.has("groups") else (),
+        groups=groups,
     )
     return problem, beyond
 

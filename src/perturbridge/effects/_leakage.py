@@ -9,6 +9,8 @@ import numpy as np
 from perturbridge.errors import LeakageError
 from perturbridge.numerics import LooRidge
 
+from ._shrinkage import leading_directions
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,7 +20,7 @@ __all__ = ["is_sister_screen", "leakage_of", "sister_suffix"]
 
 # Left-out R² of the leading directions of Δ beyond which vectors are as good as a rotation of Δ itself.
 _TOO_GOOD = 0.98
-_DIRECTIONS = 3
+_DIRECTIONS, _MOST_ROWS = 3, 500
 
 
 def is_sister_screen(source: GeneEmbedding) -> bool:
@@ -81,10 +83,12 @@ def _explained(source: GeneEmbedding, effects: Effects) -> float:
     found = rows >= 0
     if found.sum() < source.n_dims + 2 * _DIRECTIONS:
         return 0.0
-    delta = effects.delta[[i for (i, _), there in zip(singles, found, strict=True) if there]]
-    left, sizes, _ = np.linalg.svd(delta - delta.mean(axis=0), full_matrices=False)
-    scores = left[:, :_DIRECTIONS] * sizes[:_DIRECTIONS]
-    ridge = LooRidge.from_features(source.vectors[rows[found]], scores)
+    step = max(1, int(found.sum()) // max(_MOST_ROWS, 2 * source.n_dims))
+    chosen = np.flatnonzero(found)[::step]
+    delta = effects.delta[[singles[j][0] for j in chosen]]
+    centered = delta - delta.mean(axis=0)
+    scores = centered @ leading_directions(centered, _DIRECTIONS).T
+    ridge = LooRidge.from_features(source.vectors[rows[chosen]], scores)
     alone, unit = ridge.loo_error(np.inf), float(ridge.spectrum.sum()) / len(scores)
     if alone <= 0 or unit <= 0:
         return 0.0

@@ -119,16 +119,17 @@ class RegressorModel:
         mean = singles.delta.mean(axis=0)
         directions = leading_directions(singles.delta - mean, max(1, min(self.n_components, len(genes) // 4)))
         x, y = _stack(features, genes), (singles.delta - mean) @ directions.T
-        held_out = np.empty_like(y)
+        held_out, folds = np.zeros_like(y), range(_FOLDS if len(directions) else 0)
         # Names decide the folds, so that the order of rows does not.
         fold = np.argsort(np.argsort(genes)) % _FOLDS
-        for k in range(_FOLDS):
+        for k in folds:
             here = fold == k
             held_out[here] = _predict(deepcopy(self.regressor), x[~here], y[~here], new=x[here])
         factor = _slope(y, held_out)
         residuals = singles.delta - mean - factor * held_out @ directions
         regressor = deepcopy(self.regressor)
-        regressor.fit(x, y)
+        if factor > 0:
+            regressor.fit(x, y)
         self._fitted = _Fitted(
             effects=singles,
             features=features,
@@ -149,7 +150,7 @@ class RegressorModel:
         design = Design.of(names)
         x = _stack(state.features, design.genes)
         parts = np.tile(state.mean, (len(design.genes), 1))
-        if len(design.genes):
+        if len(design.genes) and state.factor > 0:
             parts += (
                 state.factor * _checked(state.regressor.predict(x), (len(x), len(state.directions))) @ state.directions
             )

@@ -129,6 +129,10 @@ class GeneEmbedding:
             raise EmbeddingError(problem, cure="Check the file.")
         set_(self, "rows", freeze(rows))
 
+    def __deepcopy__(self, memo: dict[int, object]) -> GeneEmbedding:
+        # Frozen to the last array, and large: estimators that copy their settings share it.
+        return self
+
     @property
     def name(self) -> str:
         """Short name from the card."""
