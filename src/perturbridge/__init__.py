@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from perturbridge import pl, tl
     from perturbridge.audit import AuditSettings, audit_latent, audit_latents, repair_latent
-    from perturbridge.effects import EffectModel, GenePert, default_baselines
+    from perturbridge.effects import (
+        EffectModel,
+        GenePert,
+        RegressorModel,
+        TrainingResponses,
+        coexpression_embedding,
+        default_baselines,
+        enrich,
+        response_embedding,
+    )
     from perturbridge.embeddings import (
         convert_embedding,
         coverage,
@@ -73,19 +82,23 @@ __all__ = [
     "PerturbationName",
     "PerturbridgeError",
     "Prediction",
+    "RegressorModel",
     "RunConfig",
     "Screen",
     "Split",
+    "TrainingResponses",
     "__version__",
     "audit_data",
     "audit_latent",
     "audit_latents",
+    "coexpression_embedding",
     "compare",
     "convert_embedding",
     "coverage",
     "cross_validate",
     "default_baselines",
     "describe_screen",
+    "enrich",
     "evaluate",
     "make_split",
     "open_embedding",
@@ -101,6 +114,7 @@ __all__ = [
     "read_split",
     "repair_audited",
     "repair_latent",
+    "response_embedding",
     "run",
     "score",
     "simulate",
@@ -117,7 +131,19 @@ __all__ = [
 _HOMES = MappingProxyType(
     {
         **dict.fromkeys(("AuditSettings", "audit_latent", "audit_latents", "repair_latent"), "audit"),
-        **dict.fromkeys(("EffectModel", "GenePert", "default_baselines"), "effects"),
+        **dict.fromkeys(
+            (
+                "EffectModel",
+                "GenePert",
+                "RegressorModel",
+                "TrainingResponses",
+                "coexpression_embedding",
+                "default_baselines",
+                "enrich",
+                "response_embedding",
+            ),
+            "effects",
+        ),
         **dict.fromkeys(
             ("convert_embedding", "coverage", "open_embedding", "read_aliases", "read_embedding", "write_embedding"),
             "embeddings",

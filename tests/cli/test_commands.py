@@ -79,6 +79,24 @@ def test_predict_prints_and_writes(finished, tmp_path, call):
     assert "NOTAGENE1" in call("predict", finished, "NOTAGENE1").out
 
 
+def test_predict_explains_itself(finished, call):
+    ended = call("predict", finished, "TP53", "KRAS+MYC", "NOTAGENE1[bold]", "--explain", "--top", "3")
+    assert ended.status == 0, ended.err
+    for text in (
+        "training gene",
+        "by source",
+        "90 % interval",
+        "strongest genes",
+        "NOTAGENE1[bold] is predicted as the mean",
+    ):
+        assert text in ended.out
+    records = json.loads(call("predict", finished, "TP53", "--explain", "--json").out)
+    explanation = records[0]["explanation"]
+    assert explanation["perturbation"] == "TP53"
+    assert len(explanation["up"]) <= 5
+    assert {"neighbors", "sources", "up", "down", "deviation"} <= set(explanation)
+
+
 def test_predict_writes_csv_that_no_spreadsheet_runs(finished, tmp_path, call):
     out = tmp_path / "pred.csv"
     assert call("predict", finished, "=HYPERLINK(1)", "-o", out).status == 0

@@ -96,12 +96,12 @@ def test_more_measured_genes_than_the_projection_keeps(plant):
 
 
 def test_left_out_r2_in_blocks_equals_the_whole(plant, monkeypatch):
-    from perturbridge.effects import _search
+    from perturbridge.effects import _shrinkage
 
     planted = plant(40, n_genes=30)
     train = planted.effects(planted.names[:30], noise=0.3)
     whole = EffectModel(planted.source).fit(train).report_
-    monkeypatch.setattr(_search, "_BLOCK", 7)
+    monkeypatch.setattr(_shrinkage, "_BLOCK", 7)
     blocks = EffectModel(planted.source).fit(train).report_
     assert blocks["loo_r2"] == pytest.approx(whole["loo_r2"], rel=1e-12)
     assert blocks["shrink"] == pytest.approx(whole["shrink"], rel=1e-12)

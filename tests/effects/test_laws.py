@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from perturbridge.effects import (
     Additive,
@@ -11,6 +12,7 @@ from perturbridge.effects import (
     MeanEffect,
     NearestNeighbors,
     NoChange,
+    RegressorModel,
     ShuffledEmbedding,
     WeightedMeanEffect,
     default_baselines,
@@ -31,6 +33,7 @@ MAKERS = {
     "nearest_neighbors": lambda s: NearestNeighbors(s, k=3),
     "linear_factors": lambda s: LinearFactors(n_factors=3),
     "shuffled_embedding": ShuffledEmbedding,
+    "regressor": lambda s: RegressorModel(s, regressor=Ridge(alpha=0.1)),
 }
 NEW = ["P30", "P31+P32", "P33", "P2+P35", "P0+P1", "P3"]
 

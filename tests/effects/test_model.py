@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 
 from perturbridge.effects import EffectModel, ShuffledEmbedding
 from perturbridge.effects._design import Design
-from perturbridge.effects._search import Problem
+from perturbridge.effects._problem import Problem
 from perturbridge.effects._source_kernel import GeneFeatures, SourceKernel
 from perturbridge.errors import DataError, EmbeddingError, FitError
 from perturbridge.values import Effects, GeneAliases
@@ -106,7 +106,7 @@ def test_left_out_error_with_sources_weights_and_combinations_equals_refits(plan
     kernel += 0.3 * np.eye(len(design.genes))
     counts = np.array([[gene in p.genes for gene in design.genes] for p in train.perturbations], dtype=float)
     between, v = counts @ kernel @ counts.T, counts.sum(1)
-    ridge = Problem(design=design, targets=train.delta, weights=weights).ridge(kernel)
+    ridge = Problem(design=design, targets=train.delta, weights=weights).ridge(design.between(kernel))
     for alpha in (0.01, 1.0):
         left = np.empty_like(train.delta)
         for i in range(len(names)):

@@ -4,9 +4,11 @@ The protocol stands at the head of `tests/benchmarks/_accuracy.py`; this is its 
 """
 
 import pytest
+from tests.benchmarks._ablation import pair_ratios, shuffled
 from tests.benchmarks._accuracy import MODELS, WITH_PAIRS, profiles, ratio, singles, strata
+from tests.benchmarks._intervals import of_folds
 
-from perturbridge.effects import EffectModel
+from perturbridge.effects import Additive, EffectModel, GenePert
 from perturbridge.embeddings import open_embedding
 
 TARGETS = [
@@ -66,3 +68,36 @@ def test_pairs_are_better_than_sums_and_than_the_published_recipe(data_dir, sour
     assert found["ours"]["every row"] < 0.35
     for stratum, ours in found["ours"].items():
         assert ours < 0.75 * min(found["additive"][stratum], found["genepert 1"][stratum])
+
+
+@pytest.mark.parametrize(("name", "target"), [("replogle22k562", 0.71), ("adamson16", 0.745)])
+def test_both_views_together_are_no_worse_than_the_better_one(data_dir, sources, name, target):
+    """One seed of the five behind the figures in the benchmarks."""
+    views = list(sources.values())
+    effects = singles(singles(profiles(data_dir, name), views[0]), views[1])
+    alone = min(ratio(lambda s, _: EffectModel(s), effects, view, seeds=1) for view in views)
+    both, three = (
+        ratio(lambda s, _: EffectModel(s), effects, s, seeds=1) for s in (views, [*views, shuffled(views[0], seed=0)])
+    )
+    assert both <= target
+    assert both <= alone + 0.005
+    assert three == pytest.approx(both, abs=0.005)
+
+
+def test_pairs_with_all_singles_measured(data_dir, sources):
+    effects = profiles(data_dir, "norman19")
+    ours, sums, published = (
+        pair_ratios(make, effects, sources["go_words"], seeds=1)
+        for make in (lambda s, _: EffectModel(s), lambda s, _: Additive(), lambda s, _: GenePert(s))
+    )
+    for stratum, found in ours.items():
+        assert found < sums[stratum]
+        assert found < 0.75 * published[stratum]
+
+
+@pytest.mark.parametrize("name", ["replogle22k562", "adamson16"])
+def test_intervals_cover_held_out_knockdowns(data_dir, sources, name):
+    views = list(sources.values())
+    found = of_folds(singles(singles(profiles(data_dir, name), views[0]), views[1]), views, seeds=1)
+    assert 0.87 < found["coverage"] < 0.93
+    assert found["flagged"] < 0.05

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from perturbridge.effects._search import _best, choose_alpha, shrink_to_mean, unit_of
+from perturbridge.effects._design import Design
+from perturbridge.effects._problem import Problem
+from perturbridge.effects._search import choose_alpha, try_kernel, unit_of
+from perturbridge.effects._shrinkage import shrink_to_mean
 from perturbridge.numerics import LooRidge
+from perturbridge.values import as_names
 
 
 def planted(*, noise, seed=0, n=40):
@@ -25,11 +29,13 @@ def test_walk_reaches_the_lowest_error_from_anywhere(start):
 @pytest.mark.parametrize("noise", [0.01, 1.0, 3.0, 10.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_coarse_look_then_descent_finds_the_lowest_of_all(noise, seed):
-    ridge = LooRidge.from_features(*planted(noise=noise, seed=seed))
-    grid = np.logspace(-4, 3, 57)
+    features, targets = planted(noise=noise, seed=seed)
+    problem = Problem(design=Design.of(as_names(f"G{i:02d}" for i in range(40))), targets=targets, weights=None)
+    kernel = features @ features.T
+    ridge, grid = problem.ridge(kernel), np.logspace(-4, 3, 57)
     errors = [ridge.loo_error(a * unit_of(ridge)) for a in grid]
-    error, alpha = _best(ridge, grid)
-    assert (error, alpha) == (min(errors), grid[int(np.argmin(errors))])
+    trial = try_kernel(problem, kernel, grid)
+    assert (trial.error, trial.alpha) == (min(errors), grid[int(np.argmin(errors))])
 
 
 def test_mean_alone_is_chosen_where_every_penalty_is_worse():
@@ -53,10 +59,10 @@ def test_shrinkage_follows_its_formula(weighted, noise):
     alpha = 0.3 * unit_of(ridge)
     without, left = ridge.loo_residuals(np.inf), ridge.loo_residuals(alpha)
     agreement = weights * (without * (without - left)).sum(1)
-    error = agreement.std(ddof=1) * np.sqrt(40)
+    error = agreement.std(ddof=1) * np.sqrt(2 * 40)
     slope = agreement.sum() / (weights @ (without - left) ** 2).sum()
     factor = min(1, slope) * max(0.0, 1 - error**2 / agreement.sum() ** 2)
-    found = shrink_to_mean(ridge, alpha)
+    found = shrink_to_mean(ridge, alpha, by_direction=False)
     assert found.factor == pytest.approx(factor, rel=1e-10)
     shrunken = without - factor * (without - left)
     assert found.loo_r2 == pytest.approx(1 - (weights @ shrunken**2).sum() / (weights @ without**2).sum(), rel=1e-9)

@@ -89,9 +89,9 @@ def damage(folder, change, *, arrays=False):
 
 TEXT = {
     "format": (lambda a: a.update(format="other"), "is not an effect model"),
-    "version": (lambda a: a.update(version=2), "has version 2, this release reads version 1"),
+    "version": (lambda a: a.update(version=1), "has version 1, this release reads version 2"),
     "no genes": (lambda a: a.pop("genes"), "KeyError: 'genes'"),
-    "fewer genes": (lambda a: a["genes"].pop(), "intercept is float64"),
+    "fewer genes": (lambda a: a["genes"].pop(), "by_gene is float64"),
     "fewer anchors": (lambda a: a["anchors"].pop(), "anchor_weights is float64"),
     "kernel": (lambda a: a["sources"][0].update(kernel="cubic"), "source0 has kernel 'cubic'"),
     "bandwidth": (

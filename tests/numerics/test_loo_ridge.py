@@ -98,7 +98,12 @@ def test_groups_that_leave_together_equal_refits(shape, alpha):
     wanted = left_out(
         kernel, targets, groups + alone, alpha=alpha, weights=weights / weights.mean(), multiplier=multiplier
     )
-    assert np.abs(ridge.grouped_loo_residuals(alpha, groups) - wanted).max() < 1e-8 * np.abs(wanted).max()
+    assert np.abs(ridge.loo_residuals(alpha, groups=groups) - wanted).max() < 1e-8 * np.abs(wanted).max()
+    part = ridge.loo_residuals(alpha, columns=slice(1, 3), groups=groups)
+    assert np.abs(part - wanted[:, 1:3]).max() < 1e-8 * np.abs(wanted).max()
+    squared = weights / weights.mean() * (wanted**2).sum(1)
+    assert np.allclose(ridge.loo_squared(alpha, groups=groups), squared, rtol=1e-8)
+    assert ridge.loo_error(alpha, groups=groups) == pytest.approx(squared.mean(), rel=1e-8)
 
 
 def test_products_and_direct_form_agree():

@@ -17,16 +17,21 @@ def predict(
     perturbations: Annotated[list[str], typer.Argument(help="Genes; those of one perturbation joined by +.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write: .h5ad, .csv or .parquet.")] = None,
     top: Annotated[int, typer.Option(min=1, help="So many genes up and down are shown.")] = 5,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say where each prediction comes from: training genes, sources, intervals."),
+    ] = False,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Predict the effect of perturbations with the model of a run.
 
-    Example: `perturbridge predict runs/a TP53 KRAS+MYC -o pred.h5ad`
+    Example: `perturbridge predict runs/a TP53 KRAS+MYC --explain -o pred.h5ad`
     """
     from perturbridge import pipeline
 
+    from ._explanation import print_explanation
     from ._show import check_output, console, print_json
     from ._tables import prediction_record, print_prediction
 
@@ -35,9 +40,15 @@ def predict(
     prediction = pipeline.predict(run, perturbations)
     if out is not None:
         pipeline.save_prediction(prediction, out)
+    explanations = pipeline.explain(run, perturbations, top=top) if explain else []
     if as_json:
-        print_json(prediction_record(prediction, top=top))
+        records = prediction_record(prediction, top=top)
+        for record, explanation in zip(records, explanations, strict=False):
+            record["explanation"] = explanation.as_json()
+        print_json(records)
         return
     print_prediction(prediction, top=top)
+    for explanation in explanations:
+        print_explanation(explanation)
     if out is not None:
         console().print(f"\nWritten to {out}")

@@ -20,14 +20,17 @@ from ._fitted import Fitted
 from ._settings import Settings
 from ._source_kernel import GeneFeatures, SourceKernel
 from ._source_store import pack_source, unpack_source
+from ._store_parts import array_in, pack_radii, pack_target, unpack_radii, unpack_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["read_model", "write_model"]
 
-_FORMAT, _VERSION = "perturbridge effect model", 1
+_FORMAT, _VERSION = "perturbridge effect model", 2
 _TEXT, _ARRAYS = "model.json", "model.safetensors"
+# Key of the half-widths of interactions beside those of the kinds of row.
+_INTERACTION = "interaction"
 _CURE = "Fit and save the model again."
 
 
@@ -40,13 +43,25 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "coefficients": state.coefficients,
         "offsets": state.offsets,
         "anchor_weights": state.kernels[0].features.weights,
+        "interaction_coefficients": state.interaction_coefficients,
     }
+    target, more = pack_target(state.target)
+    radii, arrays_of_radii = pack_radii({**state.radii, _INTERACTION: state.interaction_radii})
+    arrays |= more | arrays_of_radii
     sources = []
-    for i, (kernel, share) in enumerate(zip(state.kernels, state.shares, strict=True)):
+    for i, (kernel, share, reach) in enumerate(zip(state.kernels, state.shares, state.reaches, strict=True)):
         text, parts = pack_source(kernel.features.source)
         parts |= {"anchor_rows": kernel.features.rows, "center": kernel.features.center}
         arrays |= {f"source{i}.{key}": value for key, value in parts.items()}
-        sources.append({**text, "kernel": kernel.kind, "bandwidth": kernel.bandwidth, "share": share})
+        sources.append(
+            {
+                **text,
+                "kernel": kernel.kind,
+                "bandwidth": kernel.bandwidth,
+                "share": share,
+                "reach": None if np.isinf(reach) else reach,
+            }
+        )
     payload = save({key: np.ascontiguousarray(value) for key, value in arrays.items()})
     about = {
         "format": _FORMAT,
@@ -61,6 +76,9 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "trained_on": [str(name) for name in state.trained_on],
         "split_hash": state.split_hash,
         "report": state.report,
+        "interactions": dict(state.interactions),
+        "target": target,
+        "radii": radii,
         "sources": sources,
     }
     for file, content in ((_ARRAYS, payload), (_TEXT, json.dumps(about, allow_nan=False).encode())):
@@ -111,33 +129,21 @@ def _read_text(path: Path) -> dict[str, Any]:
     return about
 
 
-def _array(arrays: dict[str, NDArray[Any]], key: str, shape: tuple[int, ...], *, kind: str = "f") -> NDArray[Any]:
-    """Return an array that has the shape and kind it must have."""
-    array = arrays[key]
-    if array.shape != shape or array.dtype.kind != kind or array.dtype.itemsize != 8:
-        message = f"{key} is {array.dtype} {array.shape}, not 8-byte {kind!r} {shape}"
-        raise ValueError(message)
-    if kind == "f" and not np.isfinite(array).all():
-        message = f"{key} has an entry that is not finite"
-        raise ValueError(message)
-    return array
-
-
 def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Fitted, Settings, str]:
     genes, anchors, known = (tuple(str(g) for g in about[key]) for key in ("genes", "anchors", "known"))
-    weights = _array(arrays, "anchor_weights", (len(anchors),))
+    weights = array_in(arrays, "anchor_weights", (len(anchors),))
     if weights.size and not weights.min() > 0:
         message = "anchor_weights has an entry that is not positive"
         raise ValueError(message)
-    kernels, shares = [], []
+    kernels, shares, reaches = [], [], []
     for i, text in enumerate(about["sources"]):
         parts = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"source{i}.")}
         source = unpack_source(text, parts)
-        rows = _array(parts, "anchor_rows", (len(anchors),), kind="i")
+        rows = array_in(parts, "anchor_rows", (len(anchors),), kind="i")
         if rows.size and not (rows.min() >= -1 and rows.max() < len(source.vectors)):
             message = f"source{i}.anchor_rows points outside its vectors"
             raise ValueError(message)
-        center = _array(parts, "center", (source.n_dims,))
+        center = array_in(parts, "center", (source.n_dims,))
         features = GeneFeatures(source=source, rows=rows, center=center, weights=weights)
         kind, bandwidth = str(text["kernel"]), float(text["bandwidth"])
         if (kind, bandwidth > 0) not in {("linear", False), ("rbf", True)}:
@@ -145,25 +151,31 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
             raise ValueError(message)
         kernels.append(SourceKernel(features=features, kind=kind, bandwidth=bandwidth))
         shares.append(float(text["share"]))
+        reaches.append(float("inf") if text["reach"] is None else float(text["reach"]))
+    radii = unpack_radii(about["radii"], arrays, len(genes))
+    trained_on = as_names(str(name) for name in about["trained_on"])
+    interactions = {str(kind): float(share) for kind, share in about["interactions"].items()}
+    n_interacting = sum(not name.is_single for name in trained_on) if any(interactions.values()) else 0
     fitted = Fitted(
         genes=genes,
         anchors=anchors,
         kernels=tuple(kernels),
         shares=tuple(shares),
-        intercept=_array(arrays, "intercept", (len(genes),)),
-        coefficients=_array(arrays, "coefficients", (len(anchors), len(genes))),
+        reaches=tuple(reaches),
+        intercept=array_in(arrays, "intercept", (len(genes),)),
+        coefficients=array_in(arrays, "coefficients", (len(anchors), len(genes))),
         known=known,
-        offsets=_array(arrays, "offsets", (len(known), len(genes))),
+        offsets=array_in(arrays, "offsets", (len(known), len(genes))),
         offsets_in_singles=bool(about["offsets_in_singles"]),
-        trained_on=as_names(str(name) for name in about["trained_on"]),
+        interactions=interactions,
+        interaction_coefficients=array_in(arrays, "interaction_coefficients", (n_interacting, len(genes))),
+        target=unpack_target(about["target"], arrays, len(genes)),
+        radii={kind: each for kind, each in radii.items() if kind != _INTERACTION},
+        interaction_radii=radii[_INTERACTION],
+        trained_on=trained_on,
         split_hash=str(about["split_hash"]),
         report=dict(about["report"]),
     )
-    chosen = about["settings"]
-    settings = Settings.of(
-        kernel=str(chosen["kernel"]),
-        alphas=[float(a) for a in chosen["alphas"]],
-        bandwidths=[float(b) for b in chosen["bandwidths"]],
-        seed=int(chosen["seed"]),
-    )
+    chosen = dict(about["settings"])
+    settings = Settings.of(**(chosen | {"groups": dict(chosen["groups"])}))
     return fitted, settings, str(about["name"])

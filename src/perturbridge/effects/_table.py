@@ -8,6 +8,7 @@ from perturbridge.values import GeneEmbedding
 
 from ._baselines import Additive, MeanEffect, NoChange, WeightedMeanEffect
 from ._genepert import GenePert
+from ._leakage import sister_suffix
 from ._linear_factors import LinearFactors
 from ._nearest_neighbors import NearestNeighbors
 from ._shuffled import ShuffledEmbedding
@@ -36,7 +37,7 @@ def default_baselines(sources: GeneEmbedding | Sequence[GeneEmbedding] = (), *, 
         for estimator in (NoChange(), MeanEffect(), WeightedMeanEffect(), Additive(), LinearFactors())
     }
     for source in given:
-        ending = f":{source.name}" if len(given) > 1 else ""
+        ending = (f":{source.name}" if len(given) > 1 else "") + sister_suffix([source])
         for estimator in (NearestNeighbors(source), GenePert(source)):
             table[estimator.name + ending] = estimator
     if given:

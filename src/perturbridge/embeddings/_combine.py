@@ -88,4 +88,5 @@ def _joined_card(embeddings: Sequence[GeneEmbedding], *, name: str) -> Embedding
         date=max((card.date for card in cards), default=""),
         id_space=cards[0].id_space,
         made_by="concat_embeddings of " + ", ".join(f"{card.name} (sha256 {card.sha256 or 'none'})" for card in cards),
+        responses_of="; ".join(card.responses_of for card in cards if card.responses_of),
     )

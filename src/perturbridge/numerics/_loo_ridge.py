@@ -204,41 +204,60 @@ class LooRidge:
             squared = squared + outside + 2.0 * np.einsum("ij,ij->i", left, cross)
         return np.maximum(squared, 0.0)
 
-    def loo_error(self, alpha: float) -> float:
-        """Σ w_i ‖e_i‖² / Σ w_i, exact, at a cost that does not grow with the number of targets once they outnumber the components."""
-        return float(np.mean(self._squared_residuals(alpha) / self._slack(alpha) ** 2))
+    def loo_squared(self, alpha: float, *, groups: Sequence[NDArray[np.int64]] = ()) -> NDArray[np.float64]:
+        """w_i ‖e_i‖² for each row, w of mean 1; rows of a group are left out together `(n_rows,)`.
+
+        Exact, at a cost that does not grow with the number of targets once they outnumber the components, grouped rows apart.
+        """
+        out = self._squared_residuals(alpha) / self._slack(alpha) ** 2
+        for rows in groups:
+            left = self._leave_together(alpha, rows)
+            out[rows] = np.einsum("ij,ij->i", left, left)
+        return out
+
+    def loo_error(self, alpha: float, *, groups: Sequence[NDArray[np.int64]] = ()) -> float:
+        """Σ w_i ‖e_i‖² / Σ w_i, exact; see `loo_squared`."""
+        return float(np.mean(self.loo_squared(alpha, groups=groups)))
 
     def residuals(self, alpha: float, *, columns: slice = _ALL) -> NDArray[np.float64]:
         """Return y minus the fit, in the unit of y, for these columns of the targets `(n_rows, n_columns)`."""
         return self._residuals(alpha, columns) / self.root_weights[:, None]
 
-    def loo_residuals(self, alpha: float, *, columns: slice = _ALL) -> NDArray[np.float64]:
-        """e, y_i minus the prediction of a fit without row i, in the unit of y, for these columns `(n_rows, n_columns)`."""
-        return self._residuals(alpha, columns) / (self.root_weights * self._slack(alpha))[:, None]
-
-    def grouped_loo_residuals(self, alpha: float, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-        """Residuals when the rows of a group are left out together: e_g = (I − H_gg)⁻¹ R_g, exact.
+    def loo_residuals(
+        self, alpha: float, *, columns: slice = _ALL, groups: Sequence[NDArray[np.int64]] = ()
+    ) -> NDArray[np.float64]:
+        """e, y_i minus the prediction of a fit without row i, in the unit of y, exact.
 
         Parameters
         ----------
         alpha
             Penalty.
+        columns
+            Of the targets.
         groups
-            Row indices of each group; a row in no group is left out alone.
+            Row indices of each group; its rows are left out together, e_g = (I − H_gg)⁻¹ R_g. A row in no group is left out alone.
 
         Returns
         -------
         NDArray
-            In the unit of y `(n_rows, n_targets)`.
+            `(n_rows, n_columns)`.
         """
-        residuals = self._residuals(alpha)
-        out = residuals / self._slack(alpha)[:, None]
-        used = 1.0 - self._kept(alpha)
+        out = self._residuals(alpha, columns) / self._slack(alpha)[:, None]
         for rows in groups:
-            part, u = self.basis[rows], self.direction[rows]
-            block = np.eye(len(rows)) - (part * used) @ part.T - np.outer(u, u)
-            out[rows] = np.linalg.solve(block, residuals[rows])
+            out[rows] = self._leave_together(alpha, rows, columns)
         return out / self.root_weights[:, None]
+
+    def left_out_together(self, alpha: float, rows: NDArray[np.int64], *, columns: slice = _ALL) -> NDArray[np.float64]:
+        """Residuals of these rows when they are left out together, in the unit of y `(n_left_out, n_columns)`."""
+        return self._leave_together(alpha, rows, columns) / self.root_weights[rows, None]
+
+    def _leave_together(self, alpha: float, rows: NDArray[np.int64], columns: slice = _ALL) -> NDArray[np.float64]:
+        """e_g in the weighted scale `(n_group, n_columns)`."""
+        kept, part, u = self._kept(alpha), self.basis[rows], self.direction[rows]
+        targets, coordinates = self.targets[rows, columns], self._coordinates[:, columns]
+        residuals = targets - (part * (1.0 - kept)) @ coordinates
+        block = np.eye(len(rows)) - (part * (1.0 - kept)) @ part.T - np.outer(u, u)
+        return np.asarray(np.linalg.solve(block, residuals))
 
     def leverages(self, alpha: float) -> NDArray[np.float64]:
         """h_i, the weight of y_i in its own fitted value, in [0, 1) `(n_rows,)`."""

@@ -28,7 +28,7 @@ from ._evaluate import evaluate
 from ._folder import check_folder
 from ._inspect import inspect
 from ._manifest import json_ready
-from ._predict import load_model, predict
+from ._predict import explain, load_model, predict
 from ._run import Run, run
 from ._summary import comparison_table, finding_line, headline_table, targets_sentence
 from ._tasks import check_prediction_format, evaluate_files, save_prediction, write_pseudobulk
@@ -54,6 +54,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "evaluate_files",
+    "explain",
     "finding_line",
     "headline_table",
     "inspect",

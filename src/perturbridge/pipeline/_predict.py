@@ -14,11 +14,12 @@ from perturbridge.values import Prediction, as_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from perturbridge.effects import Explanation
     from perturbridge.values import PerturbationName
 
     from ._cross_validate import CrossValidation
 
-__all__ = ["held_out_prediction", "load_model", "predict"]
+__all__ = ["explain", "held_out_prediction", "load_model", "predict"]
 
 
 def load_model(folder: str | Path) -> EffectModel:
@@ -52,6 +53,20 @@ def predict(folder: str | Path, perturbations: Sequence[str | PerturbationName])
         If the folder holds no model or a perturbation is named twice.
     """
     return load_model(folder).predict(as_names(perturbations))
+
+
+def explain(folder: str | Path, perturbations: Sequence[str | PerturbationName], *, top: int = 10) -> list[Explanation]:
+    """Say where the predictions of the model of a run folder come from, one by one.
+
+    Parameters
+    ----------
+    folder, perturbations
+        As in `predict`.
+    top
+        So many neighbours, and genes up and down.
+    """
+    model = load_model(folder)
+    return [model.explain(name, top=top) for name in as_names(perturbations)]
 
 
 def held_out_prediction(validation: CrossValidation) -> Prediction:

@@ -39,6 +39,11 @@ class EmbeddingCard:
         The command or recipe.
     sha256
         Of the file it was read from.
+    responses_of
+        The perturbation effects it was computed from (their fingerprint, or a name), empty where it was made without any. Such a table
+        may hold the answers to the questions a model is asked: refused for the same effects, declared for others.
+    responses_split
+        Hash of the split whose training rows alone it was computed from, empty where it saw all rows.
     """
 
     name: str
@@ -49,6 +54,8 @@ class EmbeddingCard:
     id_space: str = "symbol"
     made_by: str = ""
     sha256: str = ""
+    responses_of: str = ""
+    responses_split: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +128,10 @@ class GeneEmbedding:
             )
             raise EmbeddingError(problem, cure="Check the file.")
         set_(self, "rows", freeze(rows))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> GeneEmbedding:
+        # Frozen to the last array, and large: estimators that copy their settings share it.
+        return self
 
     @property
     def name(self) -> str:

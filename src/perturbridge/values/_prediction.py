@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATUSES", "Prediction"]
 
-STATUSES = ("predicted", "partial_embedding", "no_embedding")
+STATUSES = ("predicted", "partial_embedding", "no_embedding", "out_of_support")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,9 +32,10 @@ class Prediction:
         Predicted Δ, log1p-CP10k, `(n_perturbations, n_genes)`.
     status
         One per row: `"predicted"`; `"partial_embedding"`: some gene or source had no vector; `"no_embedding"`: no vector at all,
-        so the row is the mean effect of the training perturbations.
+        so the row is the mean effect of the training perturbations; `"out_of_support"`: farther from every training gene than
+        they are from one another.
     detail
-        One per row: what is missing, empty where nothing is.
+        One per row: what is missing or far, empty where nothing is.
     model
         Name of the model that made it.
     lower, upper
