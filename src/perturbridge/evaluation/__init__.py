@@ -12,6 +12,8 @@ from ._compare import compare
 from ._files import read_scores, to_frame, write_scores
 from ._headline import headline
 from ._metric import Aligned, Metric
+from ._profiles import PROFILES, metrics_of_profile
+from ._referee import controls_differ, referee, targets_drive
 from ._score import Scorer, score
 from ._summary import summarize
 from ._table import ALIASES, HEADLINE, METRICS
@@ -22,6 +24,7 @@ __all__ = [
     "DUPLICATE",
     "HEADLINE",
     "METRICS",
+    "PROFILES",
     "Aligned",
     "Contrast",
     "Metric",
@@ -31,10 +34,14 @@ __all__ = [
     "compare",
     "contrast_of_profile",
     "contrast_of_real",
+    "controls_differ",
     "headline",
+    "metrics_of_profile",
     "read_scores",
+    "referee",
     "score",
     "summarize",
+    "targets_drive",
     "to_frame",
     "write_scores",
 ]

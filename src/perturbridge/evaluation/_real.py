@@ -84,8 +84,10 @@ class Measured:
         return np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
 
     @cached_property
-    def train_mean(self) -> NDArray[np.float64]:
-        """Unweighted mean Δ of the training perturbations `(n_genes,)`, in the order of the names."""
+    def train_mean(self) -> NDArray[np.float64] | None:
+        """Unweighted mean Δ of the training perturbations `(n_genes,)`, in the order of the names; None without any."""
+        if not self.train.perturbations:
+            return None
         return np.asarray(self.train.delta.mean(axis=0)[self.genes], dtype=np.float64)
 
     @cached_property
@@ -111,7 +113,7 @@ class Measured:
 
     @cached_property
     def _weights(self) -> NDArray[np.float64] | None:
-        return train_weights(self.train)
+        return train_weights(self.train) if self.train.perturbations else None
 
     def blocks(self, *, contrasts: bool) -> Iterator[MeasuredBlock]:
         """Yield consecutive rows, a block of about a million entries at a time; small tables are kept for the next model."""

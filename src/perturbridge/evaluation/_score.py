@@ -40,7 +40,7 @@ class Scorer:
     perturbations
         Those that are predicted.
     train
-        Perturbations the models were fitted on.
+        Perturbations the models were fitted on; None where that is not known, which leaves out all that is compared with their mean.
     exclude_targets
         Leave each perturbation's own target genes out of its scores, and every target of the predicted perturbations out of
         discrimination scores.
@@ -58,11 +58,11 @@ class Scorer:
         effects: Effects,
         perturbations: Sequence[str | PerturbationName],
         *,
-        train: Sequence[str | PerturbationName],
+        train: Sequence[str | PerturbationName] | None,
         exclude_targets: bool = True,
     ) -> None:
-        names, training = as_names(perturbations), as_names(train)
-        if not names or not training:
+        names, training = as_names(perturbations), as_names(train or ())
+        if not names or (train is not None and not training):
             problem = f"{len(names)} predicted and {len(training)} training perturbations."
             raise DataError(problem, cure="Score at least one perturbation, and name those the model was trained on.")
         leaked = sorted(set(names) & set(training))

@@ -60,8 +60,10 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{number(row['mean'])}{undefined} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def comparison_table(comparison: Sequence[Mapping[str, Any]], *, metrics: Sequence[str] = HEADLINE) -> Table:
-    """Lay the paired differences from the best baseline out, one row per metric; positive means that the model is better."""
+def comparison_table(
+    comparison: Sequence[Mapping[str, Any]], *, metrics: Sequence[str] = HEADLINE, against: str = ""
+) -> Table:
+    """Lay the paired differences from the best baseline, or from one model, out, one row per metric; positive: the model is better."""
     rows = tuple(
         (
             str(row["metric"]),
@@ -76,7 +78,8 @@ def comparison_table(comparison: Sequence[Mapping[str, Any]], *, metrics: Sequen
         for row in comparison
         if row["metric"] in metrics
     )
-    columns = ("metric", "best baseline", "#model", "#baseline", "#better by", "#p", "#p (Holm)", "#n")
+    opponent = ("compared with", "#that") if against else ("best baseline", "#baseline")
+    columns = ("metric", opponent[0], "#model", opponent[1], "#better by", "#p", "#p (Holm)", "#n")
     return Table(columns=columns, rows=rows)
 
 

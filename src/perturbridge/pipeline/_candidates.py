@@ -1,0 +1,360 @@
+"""Predictions made anywhere, as an evaluation takes them: our files, mean profiles, or cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perturbridge._checks import nearest_names
+from perturbridge.errors import DataError
+from perturbridge.evaluation import PredictedCells, controls_differ
+from perturbridge.screens import LabelRule, open_source, parse_label, pseudobulk, read_prediction
+from perturbridge.values import (
+    CONTROL,
+    CONTROL_CODE,
+    UNASSIGNED_CODE,
+    Finding,
+    Labels,
+    Normalization,
+    PerturbationName,
+    Prediction,
+    Screen,
+)
+
+from ._with_controls import WithControls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from perturbridge.values import Effects
+
+__all__ = ["Candidate", "RealSide", "read_candidate"]
+
+_COLUMNS = ("perturbation", "condition", "target_gene", "target", "gene", "pert", "guide_target")
+_SUBMITTED = PerturbationName(("control cells of the prediction",))
+_LARGEST_LOG = 20.0
+_SAMPLED = 512
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Candidate:
+    """One model's prediction, ready to be scored.
+
+    Parameters
+    ----------
+    prediction
+        Δ of measured perturbations over the measured genes.
+    cells
+        What predicted cells add, or None for profiles.
+    screen
+        The predicted cells, or None for profiles.
+    findings
+        What was decided and noticed while reading.
+    """
+
+    prediction: Prediction
+    cells: PredictedCells | None = None
+    screen: Screen | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RealSide:
+    """What a prediction file is read against.
+
+    Parameters
+    ----------
+    effects
+        Measured effects.
+    screen
+        The screen they come from, or None where only effects are at hand.
+    column
+        Column with the perturbation labels, empty to look for it.
+    control
+        Control labels of the screen.
+    """
+
+    effects: Effects
+    screen: Screen | None = None
+    column: str = ""
+    control: tuple[str, ...] = ()
+
+
+def read_candidate(path: str | Path, real: RealSide) -> Candidate:
+    """Read a prediction file of any of the three kinds.
+
+    * a file of `perturbridge predict` or `write_prediction`;
+    * mean profiles: an h5ad with one row for each perturbation, X the mean of log1p(CP10k), or Δ where it has negative values;
+    * cells: an h5ad with many rows for each perturbation, counts or log1p(CP10k).
+
+    Profiles and cells become Δ by taking off the *real* controls, those of the same contexts where the file names contexts of the
+    screen. Perturbations that were not measured, and submitted controls, are left out with a finding.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, no column names perturbations, none was measured, or the genes differ.
+    """
+    file = Path(path)
+    try:
+        return _measured_rows(Candidate(prediction=read_prediction(file)), real)
+    except DataError as error:
+        if (
+            "was not written by perturbridge" not in error.problem
+            and "holds 'perturbridge-effects'" not in error.problem
+        ):
+            raise
+    table = _open(file)
+    column, labels = _labels(table.obs, real, file)
+    names = _parsed(labels, real)
+    genes = tuple(str(gene) for gene in table.var_names)
+    many = max(Counter(name for name in names if name not in (None, CONTROL)).values(), default=0) > 1
+    how = f"labels from {column!r}" if column else "labels from the row names"
+    if many:
+        candidate = _from_cells(file, names, genes=genes, table=table, real=real, how=how)
+    else:
+        candidate = _from_profiles(file, names, genes=genes, table=table, real=real, how=how)
+    return _measured_rows(candidate, real)
+
+
+def _open(file: Path) -> Any:  # noqa: ANN401 - an AnnData, which this room does not name in types
+    import anndata
+
+    try:
+        return anndata.read_h5ad(file, backed="r")
+    except (OSError, KeyError, ValueError) as error:
+        problem = f"{file} cannot be read as h5ad: {str(error).splitlines()[0]}."
+        raise DataError(
+            problem, cure="Pass an h5ad of cells or of mean profiles, or a file of `perturbridge predict`."
+        ) from error
+
+
+def _labels(obs: Any, real: RealSide, file: Path) -> tuple[str, list[str]]:  # noqa: ANN401 - a data frame of h5ad
+    known = real.screen.perturbation_column if real.screen is not None else ""
+    for column in dict.fromkeys(c for c in (real.column, known, *_COLUMNS) if c):
+        if column in obs.columns:
+            return column, [str(label) for label in obs[column]]
+    if real.column:
+        problem = (
+            f"{file} has no column {real.column!r}; its columns are {', '.join(map(repr, obs.columns)) or 'none'}."
+        )
+        raise DataError(problem, cure=f"Nearest: {nearest_names(real.column, list(map(str, obs.columns)))}.")
+    return "", [str(label) for label in obs.index]
+
+
+def _parsed(labels: Sequence[str], real: RealSide) -> list[PerturbationName | None]:
+    genes = {gene for name in real.effects.perturbations for gene in name.genes} | set(real.effects.genes)
+    rule = LabelRule(controls=frozenset(real.control), genes=frozenset(genes))
+    known = {label: parse_label(label, rule=rule) for label in dict.fromkeys(labels)}
+    # A label that reads like a control but is not the screen's is one all the same: it is left out, never scored.
+    loose = LabelRule(genes=frozenset(genes))
+    known = {label: name if name is not None else parse_label(label, rule=loose) for label, name in known.items()}
+    return [known[label] for label in labels]
+
+
+def _from_profiles(
+    file: Path,
+    names: Sequence[PerturbationName | None],
+    *,
+    genes: tuple[str, ...],
+    table: Any,  # noqa: ANN401
+    real: RealSide,
+    how: str,
+) -> Candidate:
+    rows = [i for i, name in enumerate(names) if name is not None and name != CONTROL]
+    _check_measured(file, [names[i] for i in rows], real)
+    matrix = table.X[:]
+    values = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)[rows]
+    perturbations = tuple(name for i in rows if (name := names[i]) is not None)
+    is_delta = bool((values < 0).any())
+    if not is_delta:
+        if values.max(initial=0.0) > _LARGEST_LOG:
+            problem = f"{file} holds mean profiles up to {values.max():.0f}, which are no log1p values."
+            raise DataError(problem, cure="Give the mean of log1p(counts per 10,000) of each perturbation, or Δ.")
+        values = values - _control_of(perturbations, genes, real)
+    kind = (
+        "Δ, since X has negative values" if is_delta else "means of log1p-CP10k, from which the real controls are taken"
+    )
+    message = f"{file.name}: {len(rows)} profiles, {how}; read as {kind}."
+    return Candidate(
+        prediction=_prediction(file, perturbations, genes=genes, delta=values),
+        findings=(Finding(level="info", code="profiles_read", message=message, count=len(rows)),),
+    )
+
+
+def _from_cells(
+    file: Path,
+    names: Sequence[PerturbationName | None],
+    *,
+    genes: tuple[str, ...],
+    table: Any,  # noqa: ANN401
+    real: RealSide,
+    how: str,
+) -> Candidate:
+    _check_measured(file, names, real)
+    screen = _screen_of(file, names, genes=genes, obs=table.obs, real=real)
+    summed = pseudobulk(screen, min_cells=2, on_few="drop")
+    mean = summed.delta + summed.matched_control
+    kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
+    perturbations = tuple(summed.perturbations[i] for i in kept)
+    findings = [finding for finding in summed.findings if finding.code not in ("unassigned_cells", "borrowed_variance")]
+    if len(kept) < len(summed.perturbations):
+        findings += _submitted(file, summed, mean=mean, genes=genes, real=real)
+    if screen.context is not None and real.effects.contexts is not None and summed.contexts is not None:
+        order = [
+            summed.contexts.names.index(c) if c in summed.contexts.names else -1 for c in real.effects.contexts.names
+        ]
+        share = np.where(np.array(order) >= 0, summed.contexts.weights[:, order], 0.0)[kept]
+        control = _in_order(share @ real.effects.contexts.control_mean, genes, real)
+    else:
+        control = _control_of(perturbations, genes, real)
+    assert summed.variance is not None  # noqa: S101 - two cells at least
+    message = (
+        f"{file.name}: {int(summed.n_cells[kept].sum()):,} predicted cells of {len(kept)} perturbations, {how}; "
+        f"read as {screen.normalization.kind}."
+    )
+    return Candidate(
+        prediction=_prediction(file, perturbations, genes=genes, delta=mean[kept] - control),
+        cells=PredictedCells(n_cells=summed.n_cells[kept], variance=summed.variance[kept]),
+        screen=screen,
+        findings=(Finding(level="info", code="cells_read", message=message, count=len(kept)), *findings),
+    )
+
+
+def _submitted(
+    file: Path, summed: Effects, *, mean: NDArray[np.float64], genes: tuple[str, ...], real: RealSide
+) -> list[Finding]:
+    row = summed.perturbations.index(_SUBMITTED)
+    place = {gene: i for i, gene in enumerate(genes)}
+    columns = [place[gene] for gene in real.effects.genes]
+    found = controls_differ(mean[row, columns], real.effects, n_cells=int(summed.n_cells[row]), model=file.stem)
+    return [] if found is None else [found]
+
+
+def _screen_of(
+    file: Path,
+    names: Sequence[PerturbationName | None],
+    *,
+    genes: tuple[str, ...],
+    obs: Any,  # noqa: ANN401
+    real: RealSide,
+) -> Screen:
+    """Predicted cells as a screen, submitted controls as one more perturbation, and stand-in controls that cancel out."""
+    source = open_source(file, "X")
+    renamed = [_SUBMITTED if name == CONTROL else name for name in names]
+    perturbations = tuple(sorted({name for name in renamed if name is not None}))
+    position = {name: i for i, name in enumerate(perturbations)}
+    codes = np.array([UNASSIGNED_CODE if name is None else position[name] for name in renamed], dtype=np.int32)
+    context = _context_of(obs, real)
+    n_contexts = 1 if context is None else len(context.categories)
+    first = int(np.flatnonzero(codes >= 0)[0])
+    if context is not None:
+        extra = np.arange(n_contexts, dtype=np.int32)
+        context = Labels(context.column, context.categories, np.concatenate([context.codes, extra]))
+    sample = source.read_rows(0, min(_SAMPLED, source.shape[0])).data
+    whole = bool(np.equal(np.mod(sample, 1), 0).all()) and sample.max(initial=0) > 1
+    return Screen(
+        source=WithControls(source, row=first, n_copies=n_contexts),
+        genes=genes,
+        perturbations=perturbations,
+        perturbation_codes=np.concatenate([codes, np.full(n_contexts, CONTROL_CODE, dtype=np.int32)]),
+        normalization=Normalization(kind="counts" if whole else "log1p", place="X", evidence="from a sample of X"),
+        context=context,
+    )
+
+
+def _context_of(obs: Any, real: RealSide) -> Labels | None:  # noqa: ANN401
+    """Contexts of predicted cells where the file names those of the screen, all of which have real controls."""
+    screen, table = real.screen, real.effects.contexts
+    if screen is None or screen.context is None or table is None or screen.context.column not in obs.columns:
+        return None
+    labels = [str(label) for label in obs[screen.context.column]]
+    known = {name: i for i, name in enumerate(table.names)}
+    if not set(labels) <= set(known):
+        return None
+    return Labels(screen.context.column, table.names, np.array([known[label] for label in labels], dtype=np.int32))
+
+
+def _control_of(
+    perturbations: Sequence[PerturbationName], genes: tuple[str, ...], real: RealSide
+) -> NDArray[np.float64]:
+    """Real matched controls of each perturbation, the mean of all where it was not measured; genes in the order of the file."""
+    table = np.tile(real.effects.control_mean, (len(perturbations), 1))
+    known = set(real.effects.perturbations)
+    there = [i for i, name in enumerate(perturbations) if name in known]
+    if there:
+        rows = real.effects.rows([perturbations[i] for i in there])
+        table[there] = real.effects.matched_control[rows]
+    return _in_order(table, genes, real)
+
+
+def _in_order(table: NDArray[np.float64], genes: tuple[str, ...], real: RealSide) -> NDArray[np.float64]:
+    place = {gene: i for i, gene in enumerate(real.effects.genes)}
+    apart = sorted(set(genes) ^ set(place))
+    if apart:
+        problem = (
+            f"{len(genes)} predicted and {len(place)} measured genes have {len(set(genes) & set(place))} in common; "
+            f"the first of {len(apart)} others is {apart[0]!r}."
+        )
+        raise DataError(problem, cure="Predict exactly the measured genes, named as in the screen.")
+    return table[:, [place[gene] for gene in genes]]
+
+
+def _prediction(
+    file: Path, perturbations: tuple[PerturbationName, ...], *, genes: tuple[str, ...], delta: NDArray[np.float64]
+) -> Prediction:
+    n = len(perturbations)
+    return Prediction(
+        perturbations=perturbations,
+        genes=genes,
+        delta=delta,
+        status=("predicted",) * n,
+        detail=("",) * n,
+        model=file.stem,
+    )
+
+
+def _check_measured(file: Path, names: Sequence[PerturbationName | None], real: RealSide) -> None:
+    predicted = {name for name in names if name is not None and name != CONTROL}
+    if not predicted & set(real.effects.perturbations):
+        first = min(predicted) if predicted else "none"
+        problem = f"None of the {len(predicted)} perturbations of {file} was measured (the first is {first})."
+        close = nearest_names(str(first), [str(name) for name in real.effects.perturbations])
+        raise DataError(problem, cure=f"Name the column of the labels (--pert-col); measured are {close}.")
+
+
+def _measured_rows(candidate: Candidate, real: RealSide) -> Candidate:
+    """Leave out the predicted perturbations that nobody measured, and say so."""
+    prediction, known = candidate.prediction, set(real.effects.perturbations)
+    kept = [i for i, name in enumerate(prediction.perturbations) if name in known]
+    if len(kept) == len(prediction.perturbations):
+        return candidate
+    if not kept:
+        _check_measured(Path(prediction.model), prediction.perturbations, real)
+    others = [name for name in prediction.perturbations if name not in known]
+    message = f"{len(others)} of {len(prediction.perturbations)} predicted perturbations were not measured and are not scored."
+    finding = Finding(level="warning", code="not_measured", message=message, count=len(others), example=str(others[0]))
+
+    def rows(table: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if table is None else table[kept]
+
+    fewer = replace(
+        prediction,
+        perturbations=tuple(prediction.perturbations[i] for i in kept),
+        delta=prediction.delta[kept],
+        status=tuple(prediction.status[i] for i in kept),
+        detail=tuple(prediction.detail[i] for i in kept),
+        in_training=tuple(prediction.in_training[i] for i in kept),
+        lower=rows(prediction.lower),
+        upper=rows(prediction.upper),
+    )
+    cells = candidate.cells
+    if cells is not None:
+        cells = PredictedCells(n_cells=cells.n_cells[kept], variance=cells.variance[kept])
+    return replace(candidate, prediction=fewer, cells=cells, findings=(*candidate.findings, finding))
