@@ -12,7 +12,10 @@ import numpy as np
 from perturbridge._checks import nearest_names
 from perturbridge.errors import DataError
 from perturbridge.evaluation import PredictedCells, controls_differ
-from perturbridge.screens import LabelRule, open_source, parse_label, pseudobulk, read_prediction
+from perturbridge.screens import LabelRule, parse_label, pseudobulk, read_prediction
+from perturbridge.screens.files._h5 import child, open_file
+from perturbridge.screens.files._h5_frame import frame_index
+from perturbridge.screens.files._h5ad import open_h5ad
 from perturbridge.values import (
     CONTROL,
     CONTROL_CODE,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Effects
+    from perturbridge.values import CountSource, Effects
 
 __all__ = ["Candidate", "RealSide", "read_candidate"]
 
@@ -110,42 +113,65 @@ def read_candidate(path: str | Path, real: RealSide) -> Candidate:
             and "holds 'perturbridge-effects'" not in error.problem
         ):
             raise
-    table = _open(file)
-    column, labels = _labels(table.obs, real, file)
-    names = _parsed(labels, real)
-    genes = tuple(str(gene) for gene in table.var_names)
+    table = _Table(file)
+    column = _column(table, real)
+    names = _parsed(table.labels(column), real)
     many = max(Counter(name for name in names if name not in (None, CONTROL)).values(), default=0) > 1
     how = f"labels from {column!r}" if column else "labels from the row names"
     if many:
-        candidate = _from_cells(file, names, genes=genes, table=table, real=real, how=how)
+        candidate = _from_cells(table, names, real=real, how=how)
     else:
-        candidate = _from_profiles(file, names, genes=genes, table=table, real=real, how=how)
+        candidate = _from_profiles(table, names, real=real, how=how)
     return _measured_rows(candidate, real)
 
 
-def _open(file: Path) -> Any:  # noqa: ANN401 - an AnnData, which this room does not name in types
-    import anndata
+class _Table:
+    """The labels and genes of an h5ad file; values are read when asked for."""
 
-    try:
-        return anndata.read_h5ad(file, backed="r")
-    except (OSError, KeyError, ValueError) as error:
-        problem = f"{file} cannot be read as h5ad: {str(error).splitlines()[0]}."
-        raise DataError(
-            problem, cure="Pass an h5ad of cells or of mean profiles, or a file of `perturbridge predict`."
-        ) from error
+    def __init__(self, file: Path) -> None:
+        self._held = open_h5ad(file)
+        self.file = file
+        self.columns = self._held.cell_columns()
+        self.genes = self._held.gene_names("X") if "X" in self._held.places() else ()
+        if not self.genes:
+            problem = f"{file} holds no matrix in X."
+            raise DataError(problem, cure="Write the predicted values into X.")
+
+    def labels(self, column: str) -> list[str]:
+        """Return one column as text, or the row names for an empty one."""
+        if not column:
+            with open_file(str(self.file)) as file:
+                return list(frame_index(child(file, "obs"), n_rows=self._held.n_cells))
+        read = self._held.cell_column(column)
+        return [read.labels[code] if code >= 0 else "" for code in read.codes.tolist()]
+
+    def source(self) -> CountSource:
+        return self._held.source("X", gene_names=self.genes)
+
+    def profiles(self) -> NDArray[np.float64]:
+        """Return all of X `(n_rows, n_genes)`, which may be negative where it is Δ."""
+        from anndata import read_h5ad
+
+        held = read_h5ad(self.file).X
+        out = np.asarray(held.toarray() if hasattr(held, "toarray") else held, dtype=np.float64)
+        broken = np.argwhere(~np.isfinite(out))
+        if len(broken):
+            row, gene = (int(i) for i in broken[0])
+            problem = f"{len(broken)} values of {self.file} are NaN or infinite, the first in row {row}, gene {self.genes[gene]!r}."
+            raise DataError(problem, cure="Predict a number for every gene.")
+        return out
 
 
-def _labels(obs: Any, real: RealSide, file: Path) -> tuple[str, list[str]]:  # noqa: ANN401 - a data frame of h5ad
+def _column(table: _Table, real: RealSide) -> str:
+    """Name the column of the perturbation labels; empty for the row names."""
     known = real.screen.perturbation_column if real.screen is not None else ""
     for column in dict.fromkeys(c for c in (real.column, known, *_COLUMNS) if c):
-        if column in obs.columns:
-            return column, [str(label) for label in obs[column]]
+        if column in table.columns:
+            return column
     if real.column:
-        problem = (
-            f"{file} has no column {real.column!r}; its columns are {', '.join(map(repr, obs.columns)) or 'none'}."
-        )
-        raise DataError(problem, cure=f"Nearest: {nearest_names(real.column, list(map(str, obs.columns)))}.")
-    return "", [str(label) for label in obs.index]
+        problem = f"{table.file} has no column {real.column!r}; its columns are {', '.join(map(repr, table.columns)) or 'none'}."
+        raise DataError(problem, cure=f"Nearest: {nearest_names(real.column, table.columns)}.")
+    return ""
 
 
 def _parsed(labels: Sequence[str], real: RealSide) -> list[PerturbationName | None]:
@@ -158,19 +184,11 @@ def _parsed(labels: Sequence[str], real: RealSide) -> list[PerturbationName | No
     return [known[label] for label in labels]
 
 
-def _from_profiles(
-    file: Path,
-    names: Sequence[PerturbationName | None],
-    *,
-    genes: tuple[str, ...],
-    table: Any,  # noqa: ANN401
-    real: RealSide,
-    how: str,
-) -> Candidate:
+def _from_profiles(table: _Table, names: Sequence[PerturbationName | None], *, real: RealSide, how: str) -> Candidate:
+    file, genes = table.file, table.genes
     rows = [i for i, name in enumerate(names) if name is not None and name != CONTROL]
     _check_measured(file, [names[i] for i in rows], real)
-    matrix = table.X[:]
-    values = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)[rows]
+    values = table.profiles()[rows]
     perturbations = tuple(name for i in rows if (name := names[i]) is not None)
     is_delta = bool((values < 0).any())
     if not is_delta:
@@ -188,17 +206,10 @@ def _from_profiles(
     )
 
 
-def _from_cells(
-    file: Path,
-    names: Sequence[PerturbationName | None],
-    *,
-    genes: tuple[str, ...],
-    table: Any,  # noqa: ANN401
-    real: RealSide,
-    how: str,
-) -> Candidate:
+def _from_cells(table: _Table, names: Sequence[PerturbationName | None], *, real: RealSide, how: str) -> Candidate:
+    file, genes = table.file, table.genes
     _check_measured(file, names, real)
-    screen = _screen_of(file, names, genes=genes, obs=table.obs, real=real)
+    screen = _screen_of(table, names, real)
     summed = pseudobulk(screen, min_cells=2, on_few="drop")
     mean = summed.delta + summed.matched_control
     kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
@@ -237,21 +248,14 @@ def _submitted(
     return [] if found is None else [found]
 
 
-def _screen_of(
-    file: Path,
-    names: Sequence[PerturbationName | None],
-    *,
-    genes: tuple[str, ...],
-    obs: Any,  # noqa: ANN401
-    real: RealSide,
-) -> Screen:
+def _screen_of(table: _Table, names: Sequence[PerturbationName | None], real: RealSide) -> Screen:
     """Predicted cells as a screen, submitted controls as one more perturbation, and stand-in controls that cancel out."""
-    source = open_source(file, "X")
+    source = table.source()
     renamed = [_SUBMITTED if name == CONTROL else name for name in names]
     perturbations = tuple(sorted({name for name in renamed if name is not None}))
     position = {name: i for i, name in enumerate(perturbations)}
     codes = np.array([UNASSIGNED_CODE if name is None else position[name] for name in renamed], dtype=np.int32)
-    context = _context_of(obs, real)
+    context = _context_of(table, real)
     n_contexts = 1 if context is None else len(context.categories)
     first = int(np.flatnonzero(codes >= 0)[0])
     if context is not None:
@@ -261,7 +265,7 @@ def _screen_of(
     whole = bool(np.equal(np.mod(sample, 1), 0).all()) and sample.max(initial=0) > 1
     return Screen(
         source=WithControls(source, row=first, n_copies=n_contexts),
-        genes=genes,
+        genes=table.genes,
         perturbations=perturbations,
         perturbation_codes=np.concatenate([codes, np.full(n_contexts, CONTROL_CODE, dtype=np.int32)]),
         normalization=Normalization(kind="counts" if whole else "log1p", place="X", evidence="from a sample of X"),
@@ -269,16 +273,16 @@ def _screen_of(
     )
 
 
-def _context_of(obs: Any, real: RealSide) -> Labels | None:  # noqa: ANN401
+def _context_of(table: _Table, real: RealSide) -> Labels | None:
     """Contexts of predicted cells where the file names those of the screen, all of which have real controls."""
-    screen, table = real.screen, real.effects.contexts
-    if screen is None or screen.context is None or table is None or screen.context.column not in obs.columns:
+    screen, contexts = real.screen, real.effects.contexts
+    if screen is None or screen.context is None or contexts is None or screen.context.column not in table.columns:
         return None
-    labels = [str(label) for label in obs[screen.context.column]]
-    known = {name: i for i, name in enumerate(table.names)}
+    labels = table.labels(screen.context.column)
+    known = {name: i for i, name in enumerate(contexts.names)}
     if not set(labels) <= set(known):
         return None
-    return Labels(screen.context.column, table.names, np.array([known[label] for label in labels], dtype=np.int32))
+    return Labels(screen.context.column, contexts.names, np.array([known[label] for label in labels], dtype=np.int32))
 
 
 def _control_of(
