@@ -165,6 +165,23 @@ def _adjusted(shifted: float, shift: float, acceleration: float) -> float:
     return float(ndtr(shift + shifted / bend)) if bend > 0 else float(shifted > 0)
 
 
+def _flipped_units(
+    rows: NDArray[np.float64], clusters: NDArray[np.int64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums that are flipped `(n_clusters, n_columns)`, and by how much the observed sum shrinks `(n_columns,)`."""
+    if clusters is None:
+        return rows, np.ones(rows.shape[1])
+    k = (clusters >= 0).sum(axis=1)[:, None]
+    split = sum_by_cluster(rows / np.sqrt(k), clusters)
+    if (k == 1).all():
+        return split, np.ones(rows.shape[1])
+    full = (sum_by_cluster(rows, clusters) ** 2).sum(axis=0) - ((k - 1) * rows**2).sum(axis=0)
+    part = (split**2).sum(axis=0)
+    shrink = np.ones(rows.shape[1])
+    np.divide(part, full, out=shrink, where=full > part)
+    return split, np.sqrt(shrink)
+
+
 def sign_flip_test(
     differences: NDArray[np.floating],
     *,
@@ -174,8 +191,9 @@ def sign_flip_test(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """P(|Σ_i s_i d_i| ≥ |Σ_i d_i|) over random signs s: two-sided, exact where n_rows ≤ 14, else (1 + hits) / (1 + n_resamples).
 
-    With clusters the signs are those of clusters, so that rows which share one are flipped together; a row of several clusters
-    enters each of them, which makes p too large rather than too small.
+    With clusters the signs are those of clusters, so that rows which share one are flipped together. A row of k clusters enters each
+    of them with 1 / √k; where that leaves covariance of rows that share a cluster out, the observed sum is made smaller by
+    √(V_split / V), V = Σ_c (Σ_{i in c} d_i)² − Σ_i (k_i − 1) d_i² the variance that counts each pair of such rows in full.
 
     Parameters
     ----------
@@ -194,8 +212,8 @@ def sign_flip_test(
         p `(n_columns,)`, NaN where no pair is defined; and the smallest p that could have come out.
     """
     rows = np.where(np.isfinite(differences), differences, 0.0)
-    observed = np.abs(rows.sum(axis=0)) - 1e-12 * np.abs(rows).sum(axis=0)
-    d = np.nan_to_num(sum_by_cluster(rows, clusters))
+    d, shrink = _flipped_units(rows, clusters)
+    observed = shrink * np.abs(rows.sum(axis=0)) - 1e-12 * np.abs(rows).sum(axis=0)
     n_rows, n_columns = d.shape
     exact = n_rows <= _EXACT_ROWS
     hits = np.zeros(n_columns)
