@@ -33,7 +33,11 @@ def run(*, quick: bool) -> list[dict]:
             folder = Path(name) / str(i)
             folder.mkdir()
             write_pair(folder, n_cells=n_cells, n_genes=n_genes, n_perturbations=n_perturbations, seed=i)
-            costs = {name: cost(command, folder) for name, command in commands(Path(peers)).items()}
+            wanted = os.environ.get("PERTURBRIDGE_BENCH_SKIP", "").split(";")
+            chosen = {
+                name: command for name, command in commands(Path(peers)).items() if f"{size}: {name}" not in wanted
+            }
+            costs = {name: cost(command, folder) for name, command in chosen.items()}
             if i == 0:
                 rows += parity(folder)
             rows += [{"files": size, "command": name, **figures} for name, figures in costs.items()]
@@ -94,7 +98,7 @@ def write_pair(folder: Path, *, n_cells: int, n_genes: int, n_perturbations: int
 
     rng = np.random.default_rng(seed)
     base = rng.gamma(0.35, 1.0, size=n_genes)
-    base *= 0.4 * n_genes / base.sum() / 1.0
+    base *= 0.4 * n_genes / base.sum()
     effect = rng.normal(0, 0.6, size=(n_perturbations, n_genes)) * (rng.random((n_perturbations, n_genes)) < 0.08)
     effect += rng.normal(0, 0.1, size=n_genes)
     genes = [f"GENE{i:05d}" for i in range(n_genes)]
@@ -106,7 +110,14 @@ def write_pair(folder: Path, *, n_cells: int, n_genes: int, n_perturbations: int
         for start in range(0, n_cells, 2_000):
             own = codes[start : start + 2_000]
             log_rate = np.where(own[:, None] >= 0, share * effect[own], 0.0)
-            counts = rng.poisson(base * np.exp(log_rate)).astype(np.float32)
+            # Counts of 0 to 3 by comparing one draw with the Poisson steps, which is ten times faster than drawing them.
+            rate = (base * np.exp(log_rate)).astype(np.float32)
+            draw, term = rng.random(rate.shape, dtype=np.float32), np.exp(-rate)
+            counts, below = np.zeros(rate.shape, dtype=np.float32), np.zeros(rate.shape, dtype=np.float32)
+            for k in range(1, 4):
+                below += term
+                counts += draw > below
+                term = term * rate / k
             total = counts.sum(axis=1, keepdims=True)
             blocks.append(sparse.csr_matrix(np.log1p(counts * np.float32(1e4) / np.maximum(total, 1))))
         obs = pd.DataFrame(

@@ -77,6 +77,13 @@ class CrossValidation:
             return None
         return compare(self.scores, model=self.model, baselines=[SHUFFLED], seed=self.seed)
 
+    def against_mean(self) -> pd.DataFrame | None:
+        """Return the paired difference of every other model from the mean of training perturbations; None if that was not scored."""
+        others = [name for name in (self.model, *self.baselines) if name != "mean"]
+        if "mean" not in self.baselines or not others:
+            return None
+        return compare(self.scores, model=others, baselines=["mean"], seed=self.seed)
+
     def headline(self) -> pd.DataFrame:
         """Return the four headline metrics for each model, with its skill: 0 is the best baseline, 1 what the data allow."""
         return headline(self.scores, baselines=self.baselines, seed=self.seed)

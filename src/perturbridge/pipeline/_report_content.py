@@ -97,7 +97,7 @@ def _verdict(manifest: Mapping[str, Any]) -> Section:
     return Section(
         title="Verdict and checks",
         warnings=warnings,
-        sentences=tuple(text for text in (manifest["answer"], targets_sentence(manifest["targets"]), said) if text),
+        sentences=tuple(text for text in (said, targets_sentence(manifest["targets"])) if text),
     )
 
 

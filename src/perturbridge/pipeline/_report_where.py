@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["what_it_predicts", "where"]
 
 _MAP_ROWS, _MAP_COLUMNS = 24, 24
+_FEWEST_VALUES = 6
 _PROPERTIES = (
     ("effect_size", "effect size (RMS Δ)", "Strong effects are easier to tell apart from noise"),
     (
@@ -52,14 +53,14 @@ def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     figures = []
     for key, label, why in _PROPERTIES:
         x = np.array([np.nan if row[key] is None else row[key] for row in facts], dtype=np.float64)
-        if np.isfinite(x).sum() < 3 or np.ptp(x[np.isfinite(x)]) == 0:
+        if len(np.unique(x[np.isfinite(x)])) < _FEWEST_VALUES:
             continue
         ax = plot_against(
             x,
             [score.get(name, np.nan) for name in names],
             names=names,
             labels=(label, metric),
-            title=f"{metric} by {label.split(' (')[0]}",
+            title=f"by {label.split(' (')[0]}",
         )
         figures.append(
             Figure(
@@ -71,7 +72,8 @@ def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
         title="Where it works and where it fails",
         sentences=(
             "Each held-out perturbation, its scores and what is known about it. Click a head to sort; type to filter. "
-            "Better by: the model's rmse less that of the training mean, so that negative is better.",
+            "Gain: the RMSE of the training mean less the model's; above 0 the model is better. Distance: 1 − cosine to the nearest training "
+            "perturbation in the embedding.",
         ),
         tables=(_table(facts, validation),),
         figures=tuple(figures),
@@ -95,7 +97,7 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
     rows = []
     for fact in sorted(facts, key=lambda f: -f["effect_size"]):
         name = str(fact["perturbation"])
-        gain = scores["rmse"].get(name, np.nan) - mean.get(name, np.nan)
+        gain = mean.get(name, np.nan) - scores["rmse"].get(name, np.nan)
         rows.append(
             (
                 name,
@@ -109,7 +111,7 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
             )
         )
     arrows = tuple(f"#{metric} {'↑' if METRICS[metric].higher_is_better else '↓'}" for metric in HEADLINE)
-    columns = ("perturbation", "#cells", "#effect size", "#distance", "#expression", *arrows, "#better by", "status")
+    columns = ("perturbation", "#cells", "#effect size", "#distance", "#expression", *arrows, "#gain", "status")
     return Table(columns=columns, rows=tuple(rows), searchable=True)
 
 

@@ -61,7 +61,7 @@ def plot_against(
     ax.axhline(0, color=MUTED, lw=0.6)
     ax.set_xlabel(plain(labels[0]), fontsize=9, color=INK)
     ax.set_ylabel(plain(labels[1]), fontsize=9, color=INK)
-    left_out = f" ({len(across) - kept.size} undefined)" if kept.size < len(across) else ""
+    left_out = f", {len(across) - kept.size} unknown" if kept.size < len(across) else ""
     tidy(ax, title=title + left_out)
     return ax
 
