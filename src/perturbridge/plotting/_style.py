@@ -25,9 +25,13 @@ def new_axes(*, width: float, height: float) -> Axes:
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def plain(name: str) -> str:
-    """Return a name as text that matplotlib draws as it stands: a dollar sign in a gene name must not start mathematics."""
-    return name.replace("$", r"\$")
+def plain(name: str, *, longest: int = 36) -> str:
+    """Return a name as text that matplotlib draws as it stands, cut where it would leave the figure no room.
+
+    A dollar sign in a gene name must not start mathematics.
+    """
+    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    return short.replace("$", r"\$")
 
 
 def themed(svg: str) -> str:
@@ -43,4 +47,4 @@ def tidy(ax: Axes, *, title: str) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(MUTED)
     ax.tick_params(colors=INK, labelsize=9)
-    ax.set_title(plain(title), loc="left", fontsize=10.5, color=INK)
+    ax.set_title(plain(title, longest=90), loc="left", fontsize=10.5, color=INK)
