@@ -40,14 +40,20 @@ def lift_of(metric: Metric) -> tuple[Callable[[Array], Array], str]:
     cells. Chance stays chance under each rule, which the Spearman-Brown formula alone does not do to scores whose chance is ½.
 
     * chance ½: Φ(2 Φ⁻¹(x)). The distance between signal and noise doubles, since the halves carry four times the noise variance.
-    * correlation: √(2r / (1 + r)), reliability of all cells by Spearman-Brown, then the correlation of truth with data; 0 below 0.
+    * correlation: √(2r / (1 + r)), reliability of all cells by Spearman-Brown, then the correlation of truth with data; below 0 the root
+      keeps the sign, so that chance stays chance on average too.
     * all others: the duplicate as it is, which a perfect prediction can surpass.
     """
     if metric.chance == 0.5:
         return lambda x: np.asarray(ndtr(2.0 * ndtri(np.clip(x, 1e-12, 1 - 1e-12))), dtype=np.float64), "halves"
     if metric.chance == 0.0:
-        return lambda r: np.sqrt(2.0 * np.maximum(r, 0.0) / (1.0 + np.maximum(r, 0.0))), "halves"
+        return _reach_of_halves, "halves"
     return lambda x: x, "duplicate"
+
+
+def _reach_of_halves(r: Array) -> Array:
+    size = np.abs(r)
+    return np.asarray(np.sign(r) * np.sqrt(2.0 * size / (1.0 + size)), dtype=np.float64)
 
 
 def ceiling_column(scores: Pivot, metric: str, *, model: int) -> tuple[Array, Callable[[Array], Array], str]:
