@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["all_metrics", "coverage", "how_good", "strata"]
 
-Rows = "Sequence[Mapping[str, Any]]"
-_MEANING = {
-    "rmse_excess": "size of the error beyond sampling noise",
-    "pearson_delta": "shape against control",
-    "pearson_delta_pert": "shape against the average perturbation",
-    "pds_cosine": "are perturbations told apart",
-}
+_MEANING = MappingProxyType(
+    {
+        "rmse_excess": "size of the error beyond sampling noise",
+        "pearson_delta": "shape against control",
+        "pearson_delta_pert": "shape against the average perturbation",
+        "pds_cosine": "are perturbations told apart",
+    }
+)
 
 
 def how_good(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
