@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perturbridge._checks import nearest_names
-from perturbridge.errors import DataError
+from perturbridge.errors import DataError, LeakageError
 from perturbridge.evaluation import PredictedCells, controls_differ
 from perturbridge.screens import LabelRule, parse_label, pseudobulk, read_prediction
 from perturbridge.screens.files._h5 import child, open_file
@@ -103,6 +103,8 @@ def read_candidate(path: str | Path, real: RealSide) -> Candidate:
     ------
     DataError
         If the file cannot be read, no column names perturbations, none was measured, or the genes differ.
+    LeakageError
+        If the model was fitted on a predicted perturbation.
     """
     file = Path(path)
     try:
@@ -336,6 +338,12 @@ def _check_measured(file: Path, names: Sequence[PerturbationName | None], real: 
 def _measured_rows(candidate: Candidate, real: RealSide) -> Candidate:
     """Leave out the predicted perturbations that nobody measured, and say so."""
     prediction, known = candidate.prediction, set(real.effects.perturbations)
+    fitted = [name for name, seen in zip(prediction.perturbations, prediction.in_training, strict=True) if seen]
+    if fitted:
+        problem = f"{prediction.model!r} was fitted on {len(fitted)} of {len(prediction.perturbations)} predicted perturbations, the first is {fitted[0]}."
+        raise LeakageError(
+            problem, cure="Score held-out perturbations only: cross_validate, or the predictions.h5ad of a run."
+        )
     kept = [i for i, name in enumerate(prediction.perturbations) if name in known]
     if len(kept) == len(prediction.perturbations):
         return candidate
