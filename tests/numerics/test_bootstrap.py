@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from perturbridge.numerics import bca_interval, bootstrap_means, sign_flip_test
+from perturbridge.numerics import bca_interval, bootstrap_means, sign_flip_test, sum_by_cluster
 
 
 def interval(x, *, n_resamples=2000, confidence=0.95, seed=0):
@@ -182,3 +182,48 @@ def test_no_p_value_is_smaller_than_the_draws_can_show():
 
 def test_without_rows_there_is_no_mean():
     assert np.isnan(bootstrap_means(np.empty((0, 2)), n_resamples=5, seed=0)).all()
+
+
+def test_clusters_of_one_row_change_nothing():
+    x = np.random.default_rng(3).normal(0.2, 1, size=(12, 2))
+    alone = np.arange(12)[:, None]
+    np.testing.assert_array_equal(
+        bootstrap_means(x, n_resamples=50, seed=1), bootstrap_means(x, n_resamples=50, seed=1, clusters=alone)
+    )
+    first, second = (sign_flip_test(x, n_resamples=200, seed=2, clusters=c) for c in (None, alone))
+    np.testing.assert_array_equal(first[0], second[0])
+
+
+def test_resamples_draw_clusters_whole():
+    """Four rows in two clusters: every resample is a mean of cluster sums, and the spread is that of two units."""
+    x = np.array([[1.0], [1.0], [3.0], [3.0]])
+    drawn = bootstrap_means(x, n_resamples=4000, seed=0, clusters=np.array([[0], [0], [1], [1]]))[:, 0]
+    assert set(drawn.round(12)) == {1.0, 2.0, 3.0}
+    assert np.mean(drawn == 2.0) == pytest.approx(0.5, abs=0.03)
+
+
+def test_sums_by_cluster_leave_undefined_rows_out():
+    x = np.array([[1.0, np.nan], [2.0, np.nan], [4.0, 5.0]])
+    found = sum_by_cluster(x, np.array([[0, -1], [0, 1], [1, -1]]))
+    np.testing.assert_array_equal(found, [[3.0, np.nan], [6.0, 5.0]])
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.6])
+def test_flips_of_rows_that_share_genes_hold_their_level(shared):
+    """Singles and pairs whose differences carry a part of each gene: p below .05 at most about one time in twenty."""
+    n_genes, hits, n_repeats = 14, 0, 300
+    rng = np.random.default_rng(5)
+    pairs = [(i, (i + step) % n_genes) for step in (1, 3) for i in range(n_genes)]
+    clusters = np.array([[i, -1] for i in range(n_genes)] + [list(pair) for pair in pairs])
+    member = np.zeros((len(clusters), n_genes))
+    for row, genes in enumerate(clusters):
+        member[row, genes[genes >= 0]] = 1.0
+    for _ in range(n_repeats):
+        d = shared * member @ rng.normal(size=n_genes) + rng.normal(size=len(clusters))
+        hits += sign_flip_test(d[:, None], n_resamples=300, seed=rng, clusters=clusters)[0][0] < 0.05
+    assert hits <= 0.05 * n_repeats + 2.6 * np.sqrt(0.05 * 0.95 * n_repeats)
+    ignored = 0
+    for _ in range(n_repeats if shared else 0):
+        d = shared * member @ rng.normal(size=n_genes) + rng.normal(size=len(clusters))
+        ignored += sign_flip_test(d[:, None], n_resamples=300, seed=rng)[0][0] < 0.05
+    assert not shared or ignored > 1.5 * hits

@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from perturbridge.pipeline import Run
+    from perturbridge.pipeline import Evaluation, Run, RunComparison
     from perturbridge.values import Prediction
 
 __all__ = [
     "prediction_record",
+    "print_comparison",
     "print_coverage",
     "print_effects",
+    "print_evaluation",
     "print_prediction",
     "print_record",
     "print_run",
-    "print_scores",
     "print_source",
 ]
 
@@ -137,12 +138,53 @@ def print_effects(summary: Mapping[str, Any], out: Path) -> None:
     )
 
 
-def print_scores(records: Sequence[Mapping[str, Any]], *, title: str) -> None:
-    """Print the headline metrics of each scored model."""
-    from perturbridge.pipeline import headline_table
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print what was noticed, the headline metrics of each scored model, and each model against its best baseline."""
+    from perturbridge.evaluation import HEADLINE
+    from perturbridge.pipeline import comparison_table, headline_table, records
 
-    table = headline_table(records)
-    print_table(f"{title}, mean [95 % interval]", table.columns, table.rows)
+    print_findings([finding.as_json() for finding in evaluation.findings])
+    summary = records(evaluation.summary())
+    scored = {row["metric"] for row in summary}
+    shown = [metric for metric in HEADLINE if metric in scored] or list(
+        dict.fromkeys(row["metric"] for row in summary)
+    )[:4]
+    table = headline_table(summary, model=evaluation.models[0], metrics=shown)
+    print_table("\nScores, mean [95 % interval]", table.columns, table.rows, strong=table.strong)
+    comparison = evaluation.comparison()
+    if comparison is None:
+        return
+    for model in evaluation.models:
+        rows = records(comparison[comparison["model"] == model])
+        paired = comparison_table(rows, metrics=shown)
+        print_table(f"\n{model} against the best baseline, perturbation by perturbation", paired.columns, paired.rows)
+
+
+def print_comparison(found: RunComparison) -> None:
+    """Print the headline metrics of each run, the paired differences from the first, and where each wins."""
+    from perturbridge.pipeline import comparison_table, headline_table, number, records
+
+    table = headline_table(records(found.summary()), model=found.models[0])
+    print_table(
+        "Held-out perturbations of all runs, mean [95 % interval]", table.columns, table.rows, strong=table.strong
+    )
+    for model in found.models[1:]:
+        rows = records(found.comparison[found.comparison["model"] == model])
+        paired = comparison_table(rows, against=found.models[0])
+        print_table(f"\n{model} against {found.models[0]}, perturbation by perturbation", paired.columns, paired.rows)
+        parts = [
+            (
+                str(row["metric"]),
+                str(row["by"]),
+                str(row["part"]),
+                str(row["n"]),
+                f"{number(row['difference'])} [{number(row['low'])}, {number(row['high'])}]",
+            )
+            for row in records(found.where[found.where["model"] == model])
+        ]
+        print_table("\nWhere (positive: better)", ("metric", "by", "part", "#n", "#better by"), parts)
+    for note in found.notes:
+        console().print(f"! {note}")
 
 
 def print_record(title: str, record: Mapping[str, Any]) -> None:

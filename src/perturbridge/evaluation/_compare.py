@@ -31,28 +31,29 @@ __all__ = ["best_of", "compare"]
 def compare(
     table: ScoreTable,
     *,
-    model: str,
+    model: str | Sequence[str],
     baselines: Sequence[str] | None = None,
     n_resamples: int = 10_000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Paired difference between a model and, metric by metric, the best of its baselines.
+    """Paired difference between a model, or each of several, and, metric by metric, the best of its baselines.
 
     The best baseline is the one with the best mean on the same perturbations, so the model meets the strongest opponent in hindsight.
     Differences are taken per perturbation (its folds and repeats averaged first) and signed so that positive means the model is better.
     p is the two-sided sign-flip permutation p-value of the mean difference: exact up to 14 perturbations, else from `n_resamples` drawn
-    sign patterns; no p can be smaller than `p_resolution`. `p_holm` corrects over the headline metrics and is NaN for the others, whose
-    p-values are uncorrected. Undefined scores count as in `summarize`.
+    sign patterns; no p can be smaller than `p_resolution`. Perturbations that target the same gene are drawn and flipped together.
+    `p_holm` corrects over the headline metrics of all models at once and is NaN for the others, whose p-values are uncorrected.
+    Undefined scores count as in `summarize`.
 
     Parameters
     ----------
     table
         Scores of the model and its baselines on the same perturbations and folds.
     model
-        The model under test.
+        The model under test, or several.
     baselines
-        Names in the table; default all other models.
+        Names in the table; default all that are not under test.
     n_resamples, confidence, seed
         Of the bootstrap and the sign flips.
 
@@ -70,16 +71,33 @@ def compare(
     """
     check_resampling(n_resamples=n_resamples, confidence=confidence)
     scores = pivot(table)
-    ours, others = _competitors(scores, model=model, baselines=baselines)
-    kept = [j for j, name in enumerate(scores.metrics) if METRICS[name].family != "limit"]
+    tested = (model,) if isinstance(model, str) else tuple(dict.fromkeys(model))
+    opponents = [name for name in scores.models if name not in tested] if baselines is None else list(baselines)
+    frames = [
+        _one(scores, name, opponents, n_resamples=n_resamples, confidence=confidence, seed=seed) for name in tested
+    ]
+    joined = pd.concat(frames, ignore_index=True)
+    family = np.isin(joined["metric"].to_numpy(dtype=np.str_), HEADLINE)
+    joined["p_holm"] = _holm(joined["p"].to_numpy(dtype=np.float64), family=family)
+    return joined
+
+
+def _one(
+    scores: Pivot, model: str, baselines: Sequence[str], *, n_resamples: int, confidence: float, seed: int
+) -> pd.DataFrame:
+    """Compare one model; `p_holm` is filled in when all are there."""
+    ours, others = _competitors(scores, model=model, wanted=baselines)
+    kept = [j for j, name in enumerate(scores.metrics) if METRICS[name].is_score]
     best = best_of(scores, others)
     means = scores.means()
     columns = np.arange(len(scores.metrics))
     opponent = np.where(best >= 0, scores.value[:, best, columns], np.nan)
     difference = (_signs(scores) * (scores.value[:, ours, :] - opponent))[:, kept]
     draws, flips = spawn(seed, 2)
-    mean, low, high = mean_and_interval(difference, n_resamples=n_resamples, confidence=confidence, seed=draws)
-    p, resolution = sign_flip_test(difference, n_resamples=n_resamples, seed=flips)
+    mean, low, high = mean_and_interval(
+        difference, n_resamples=n_resamples, confidence=confidence, seed=draws, clusters=scores.clusters
+    )
+    p, resolution = sign_flip_test(difference, n_resamples=n_resamples, seed=flips, clusters=scores.clusters)
     metrics = [scores.metrics[j] for j in kept]
     return pd.DataFrame(
         {
@@ -92,7 +110,7 @@ def compare(
             "low": low,
             "high": high,
             "p": p,
-            "p_holm": _holm(p, family=np.isin(metrics, HEADLINE)),
+            "p_holm": np.nan,
             "p_resolution": resolution,
             "n": np.isfinite(difference).sum(axis=0),
             "n_undefined": (scores.n_undefined[ours] + np.where(best >= 0, scores.n_undefined[best, columns], 0))[kept],
@@ -100,8 +118,7 @@ def compare(
     )
 
 
-def _competitors(scores: Pivot, *, model: str, baselines: Sequence[str] | None) -> tuple[int, list[int]]:
-    wanted = [name for name in scores.models if name != model] if baselines is None else list(baselines)
+def _competitors(scores: Pivot, *, model: str, wanted: Sequence[str]) -> tuple[int, list[int]]:
     unknown = [name for name in (model, *wanted) if name not in scores.models]
     if unknown:
         problem = f"{unknown[0]!r} is not among the {len(scores.models)} scored models."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._distances import Retrieval
     from ._metric import Aligned
 
-__all__ = ["centroid_accuracy", "pds_cosine", "pds_l1", "pds_l2"]
+__all__ = ["centroid_accuracy", "pds_cosine", "pds_l1", "pds_l2", "rank_cosine", "rank_rmse"]
 
 
 def _share(beaten: NDArray[np.floating] | NDArray[np.int64], pair: Aligned) -> NDArray[np.float64]:
@@ -54,3 +54,18 @@ def centroid_accuracy(pair: Aligned) -> NDArray[np.float64]:
     As in Systema (2025), on Δ instead of absolute profiles: the same where all perturbations share their controls.
     """
     return _share(len(pair.true) - 1 - pair.euclidean.closer - pair.euclidean.tied, pair)
+
+
+def rank_cosine(pair: Aligned) -> NDArray[np.float64]:
+    """(closer + ties / 2) / (n − 1) of the other *predictions* to each real profile, by cosine distance; 0 is best, chance ½.
+
+    The direction of PerturBench: the real profile looks for its prediction, where `pds_cosine` lets the prediction look.
+    """
+    found = retrieve(pair.true, pair.pred, distance="cosine")
+    return _share(found.closer + 0.5 * found.tied, pair)
+
+
+def rank_rmse(pair: Aligned) -> NDArray[np.float64]:
+    """(closer + ties / 2) / (n − 1) of the other *predictions* to each real profile, by RMSE; 0 is best, chance ½ (PerturBench `rank`)."""
+    found = retrieve(pair.true, pair.pred, distance="l2")
+    return _share(found.closer + 0.5 * found.tied, pair)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ._metric import Aligned
 
-__all__ = ["mae", "mean_over_genes", "rmse", "rmse_excess", "rmse_floor"]
+__all__ = ["mae", "mean_over_genes", "mse_unbiased", "rmse", "rmse_excess", "rmse_floor"]
 
 
 def mean_over_genes(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -46,3 +46,15 @@ def rmse_excess(pair: Aligned) -> NDArray[np.float64]:
     Cut at zero row by row, so the mean over perturbations of an almost perfect model lies a little above zero.
     """
     return np.sqrt(np.maximum(0.0, rmse(pair) ** 2 - rmse_floor(pair) ** 2))
+
+
+def mse_unbiased(pair: Aligned) -> NDArray[np.float64]:
+    """mean_g (pred_g − true_g)² − mean_g noise_g, of both sides where cells are predicted; NaN where the noise is unknown.
+
+    Not cut at zero, so that its mean over perturbations is right: below zero means no error beyond sampling. A prediction of few
+    scattered cells may buy a lower value with a noisier mean, so it is no headline metric.
+    """
+    if pair.noise is None:
+        return np.full(len(pair.true), np.nan)
+    noise = pair.noise if pair.pred_noise is None else pair.noise + pair.pred_noise
+    return mean_over_genes((pair.pred - pair.true) ** 2 - noise, pair.counted)

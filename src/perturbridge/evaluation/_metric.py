@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ._de import Calls, calls
 from ._distances import Retrieval, retrieve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["LARGEST_TOP", "Aligned", "Metric"]
+    from ._welch import Contrast
+
+    Cloud = NDArray[np.float64]
+
+__all__ = ["LARGEST_TOP", "Aligned", "Family", "Metric", "Need"]
 
 LARGEST_TOP = 100
+
+Family = Literal["error", "shape", "discrimination", "de", "distribution", "uncertainty", "coverage", "limit"]
+Need = Literal["noise", "train_mean", "strength", "panel", "contrast", "rest", "bounds", "cells", "gene_sets"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +46,19 @@ class Aligned:
         Sampling variance of the real Δ that no prediction can know `(n_perturbations, n_genes)`, or None.
     train_mean
         Mean Δ of the training perturbations `(n_genes,)`, or None.
+    de_real, de_pred
+        Differential expression of either side, or None.
+    rest
+        How far each gene of a perturbation stands out from all other perturbations, as a t-statistic `(n_perturbations, n_genes)`,
+        or None. For scoring only.
+    lower, upper, level
+        Bounds of the prediction `(n_perturbations, n_genes)`, or None, and the coverage they were made for.
+    pred_noise
+        Sampling variance of a predicted profile that was averaged over predicted cells `(n_perturbations, n_genes)`, or None.
+    cells
+        For each row real and predicted cells `(n_cells, n_dims)` in principal components, or None; empty where no cells are predicted.
+    gene_sets
+        Columns by name of the set `(n_genes,)`.
     """
 
     pred: NDArray[np.float64]
@@ -45,6 +67,15 @@ class Aligned:
     strength: NDArray[np.float64]
     noise: NDArray[np.float64] | None = None
     train_mean: NDArray[np.float64] | None = None
+    de_real: Contrast | None = None
+    de_pred: Contrast | None = None
+    rest: NDArray[np.float64] | None = None
+    lower: NDArray[np.float64] | None = None
+    upper: NDArray[np.float64] | None = None
+    level: float = 0.9
+    pred_noise: NDArray[np.float64] | None = None
+    cells: tuple[tuple[Cloud, Cloud] | None, ...] = ()
+    gene_sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(
@@ -83,8 +114,19 @@ class Aligned:
             counted=counted,
             strength=strength,
             noise=None,
-            train_mean=None,
+            train_mean=None if self.train_mean is None else gather(np.broadcast_to(self.train_mean, self.true.shape)),
+            de_real=None,
+            de_pred=None,
+            rest=None,
+            lower=None,
+            upper=None,
+            pred_noise=None,
+            gene_sets=MappingProxyType({}),
         )
+
+    def over(self, genes: NDArray[np.bool_]) -> Aligned:
+        """Return the same rows with only these genes counting, `(n_genes,)` or `(n_perturbations, n_genes)`."""
+        return replace(self, counted=self.counted & genes)
 
     @cached_property
     def _strongest(self) -> NDArray[np.int64]:
@@ -94,6 +136,11 @@ class Aligned:
         picked = np.argpartition(rank, n_kept - 1, axis=1)[:, :n_kept] if n_kept < rank.shape[1] else _columns(rank)
         order = np.argsort(np.take_along_axis(rank, picked, axis=1), axis=1, kind="stable")
         return np.take_along_axis(picked, order, axis=1)
+
+    @cached_property
+    def calls(self) -> tuple[Calls, ...]:
+        """What is called significant on either side, by perturbation; many metrics read it. Empty where a side is unknown."""
+        return calls(self)
 
     @cached_property
     def euclidean(self) -> Retrieval:
@@ -118,10 +165,10 @@ class Metric:
     compute
         `Aligned` ▸ one value per perturbation `(n_perturbations,)`; NaN where it is undefined.
     family
-        `"error"`, `"shape"`, `"discrimination"`; or `"limit"`: a property of the data that bounds another metric, the same
-        for every model.
+        `"error"`, `"shape"`, `"discrimination"`, `"de"`, `"distribution"`, `"uncertainty"`; `"coverage"`: right at `best`, wrong on
+        either side of it; or `"limit"`: a property of the data that bounds another metric, the same for every model.
     best, worst
-        Ends of the range, infinite where there is none.
+        Ends of the range, infinite where there is none; of a coverage its nominal level and the end farthest from it.
     chance
         What a prediction without information scores, NaN where there is no such value. An undefined score counts as this in means.
     symmetric
@@ -135,16 +182,21 @@ class Metric:
     unit
         Of the value, empty for a pure number.
     needs
-        `"noise"`, `"train_mean"`, `"strength"`, or `"panel"`: every perturbation at once, because they compete.
+        Fields of `Aligned` without which it is undefined: `"noise"`, `"train_mean"`, `"strength"`, `"contrast"` (differential expression of
+        both sides), `"rest"`, `"bounds"`, `"cells"`, `"gene_sets"`; or `"panel"`: every perturbation at once, because they compete.
     ceiling
         The best that can be reached: the name of a metric of family `"limit"`, `"best"` where the best value itself can be, empty
         where it is not known.
+    top
+        It looks at so many genes at most; 0 for all that count.
+    unbiased
+        An estimate that may fall beyond `best` by chance, so that its mean does not.
     """
 
     name: str
     title: str
     compute: Callable[[Aligned], NDArray[np.float64]]
-    family: Literal["error", "shape", "discrimination", "limit"]
+    family: Family
     best: float
     worst: float
     chance: float
@@ -153,8 +205,15 @@ class Metric:
     pred_scale_free: bool
     reference: Literal["control", "training mean", "none"]
     unit: str = ""
-    needs: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
     ceiling: str = ""
+    top: int = 0
+    unbiased: bool = False
+
+    @property
+    def is_score(self) -> bool:
+        """True where a model can be better or worse than another."""
+        return self.family not in ("limit", "coverage")
 
     @property
     def higher_is_better(self) -> bool:

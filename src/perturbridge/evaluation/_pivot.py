@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from perturbridge.errors import DataError
 
+from ._clusters import gene_clusters
 from ._score import metrics_named
 from ._table import METRICS
 
@@ -44,6 +46,11 @@ class Pivot:
     value: NDArray[np.float64]
     n_undefined: NDArray[np.int64]
     n_rows: NDArray[np.int64]
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """Perturbations that share a gene hang together `(n_perturbations, most)`; see `gene_clusters`."""
+        return gene_clusters(self.perturbations)
 
     def means(self) -> NDArray[np.float64]:
         """Mean over the perturbations where it is defined `(n_models, n_metrics)`; NaN where it is nowhere."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,21 +11,120 @@ from perturbridge.errors import DataError, LeakageError
 from perturbridge.values import ScoreTable, as_names
 
 from ._metric import Aligned
-from ._noise import strength, train_weights, unforeseeable_variance
-from ._table import METRICS
+from ._real import Measured
+from ._table import ALIASES, METRICS
+from ._welch import PredictedCells, contrast_of_cells, contrast_of_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from perturbridge.values import Effects, PerturbationName, Prediction
 
     from ._metric import Metric
+    from ._real import MeasuredBlock
+    from ._welch import Contrast
 
-__all__ = ["metrics_named", "score"]
 
-_BLOCK_ENTRIES = 1 << 20
+__all__ = ["Scorer", "metrics_named", "score"]
+
+
+class Scorer:
+    """What was measured, prepared once for any number of models that predict the same perturbations.
+
+    Parameters
+    ----------
+    effects
+        Real Δ of the predicted and the training perturbations, with variances where noise floors and significant genes are wanted.
+    perturbations
+        Those that are predicted.
+    train
+        Perturbations the models were fitted on; None where that is not known, which leaves out all that is compared with their mean.
+    exclude_targets
+        Leave each perturbation's own target genes out of its scores, and every target of the predicted perturbations out of
+        discrimination scores.
+
+    Raises
+    ------
+    DataError
+        If a perturbation was not measured, or there is nothing to score or to train on.
+    LeakageError
+        If a predicted perturbation is among the training ones.
+    """
+
+    def __init__(
+        self,
+        effects: Effects,
+        perturbations: Sequence[str | PerturbationName],
+        *,
+        train: Sequence[str | PerturbationName] | None,
+        exclude_targets: bool = True,
+    ) -> None:
+        names, training = as_names(perturbations), as_names(train or ())
+        if not names or (train is not None and not training):
+            problem = f"{len(names)} predicted and {len(training)} training perturbations."
+            raise DataError(problem, cure="Score at least one perturbation, and name those the model was trained on.")
+        leaked = sorted(set(names) & set(training))
+        if leaked:
+            problem = (
+                f"{len(leaked)} of {len(names)} predicted perturbations were trained on, the first is {leaked[0]}."
+            )
+            raise LeakageError(problem, cure="Score held-out perturbations only.")
+        effects.rows(names)
+        self._measured = Measured(
+            effects=effects,
+            perturbations=names,
+            train=effects.take(training),
+            exclude_targets=exclude_targets,
+        )
+
+    def score(
+        self,
+        prediction: Prediction,
+        *,
+        fold: str = "",
+        strata: Sequence[str] = (),
+        metrics: Sequence[str] | None = None,
+        split_hash: str = "",
+        cells: PredictedCells | None = None,
+        level: float = 0.9,
+    ) -> ScoreTable:
+        """Compare one prediction with what was measured.
+
+        Parameters
+        ----------
+        prediction, fold, strata, metrics, split_hash
+            As in `score`; the rows of the prediction may stand in any order.
+        cells
+            What predicted cells add to their means: calls of their own, sampling noise, and clouds for distributional metrics.
+        level
+            Coverage that the prediction's bounds were made for.
+        """
+        chosen = metrics_named(metrics)
+        _check(prediction, self._measured, split_hash=split_hash)
+        n = len(prediction.perturbations)
+        if strata and len(strata) != n:
+            problem = f"{len(strata)} strata for {n} predicted perturbations."
+            raise DataError(problem, cure="Give one stratum per perturbation, or none.")
+        sides = _Sides(self._measured, prediction, cells=cells, level=level)
+        values = sides.values(chosen)
+        n_cells = self._measured.effects.n_cells[self._measured.effects.rows(prediction.perturbations)]
+
+        def repeated(labels: Sequence[object]) -> NDArray[np.str_]:
+            return np.repeat(np.array([str(label) for label in labels]), len(chosen))
+
+        return ScoreTable(
+            model=repeated([prediction.model] * n),
+            fold=repeated([fold] * n),
+            perturbation=repeated(prediction.perturbations),
+            stratum=repeated(strata or [""] * n),
+            metric=np.tile(np.array([metric.name for metric in chosen]), n),
+            status=repeated(prediction.status),
+            value=values.ravel(),
+            n_cells=np.repeat(n_cells, len(chosen)),
+            split_hash=split_hash or prediction.split_hash,
+        )
 
 
 def score(
@@ -58,7 +156,7 @@ def score(
     strata
         One label per predicted perturbation, or none.
     metrics
-        Names from `METRICS`; default all.
+        Names from `METRICS` or `ALIASES`; default all.
     exclude_targets
         Leave each perturbation's own target genes out of its error and shape scores, and every target of the predicted
         perturbations out of discrimination scores.
@@ -77,30 +175,8 @@ def score(
     LeakageError
         If a predicted perturbation is among the training ones, or the prediction was made on another split.
     """
-    chosen = metrics_named(metrics)
-    training = as_names(train)
-    _check(prediction, effects, train=training, split_hash=split_hash)
-    n = len(prediction.perturbations)
-    if strata and len(strata) != n:
-        problem = f"{len(strata)} strata for {n} predicted perturbations."
-        raise DataError(problem, cure="Give one stratum per perturbation, or none.")
-    both = _join(prediction, effects, exclude_targets=exclude_targets)
-    values = both.values(chosen, train=effects.take(training))
-
-    def repeated(labels: Sequence[object]) -> NDArray[np.str_]:
-        return np.repeat(np.array([str(label) for label in labels]), len(chosen))
-
-    return ScoreTable(
-        model=repeated([prediction.model] * n),
-        fold=repeated([fold] * n),
-        perturbation=repeated(prediction.perturbations),
-        stratum=repeated(strata or [""] * n),
-        metric=np.tile(np.array([metric.name for metric in chosen]), n),
-        status=repeated(prediction.status),
-        value=values.ravel(),
-        n_cells=np.repeat(effects.n_cells[both.rows], len(chosen)),
-        split_hash=split_hash or prediction.split_hash,
-    )
+    scorer = Scorer(effects, prediction.perturbations, train=train, exclude_targets=exclude_targets)
+    return scorer.score(prediction, fold=fold, strata=strata, metrics=metrics, split_hash=split_hash)
 
 
 def metrics_named(names: Sequence[str] | None) -> tuple[Metric, ...]:
@@ -113,18 +189,16 @@ def metrics_named(names: Sequence[str] | None) -> tuple[Metric, ...]:
     """
     if names is None:
         return tuple(METRICS.values())
-    unknown = sorted(set(names) - set(METRICS))
+    wanted = {ALIASES.get(name, name) for name in names}
+    unknown = sorted(wanted - set(METRICS))
     if unknown or not names:
         problem = f"{unknown[0]!r} is not a metric." if unknown else "The list of metrics is empty."
         close = nearest_names(unknown[0] if unknown else "", list(METRICS))
         raise DataError(problem, cure=f"Use {close}, or leave metrics out for all {len(METRICS)}.")
-    return tuple(metric for name, metric in METRICS.items() if name in names)
+    return tuple(metric for name, metric in METRICS.items() if name in wanted)
 
 
-def _check(prediction: Prediction, effects: Effects, *, train: tuple[PerturbationName, ...], split_hash: str) -> None:
-    if not prediction.perturbations or not train:
-        problem = f"{len(prediction.perturbations)} predicted and {len(train)} training perturbations."
-        raise DataError(problem, cure="Score at least one perturbation, and name those the model was trained on.")
+def _check(prediction: Prediction, measured: Measured, *, split_hash: str) -> None:
     if split_hash and prediction.split_hash and split_hash != prediction.split_hash:
         problem = f"The prediction was made on split {prediction.split_hash[:12]}, not on {split_hash[:12]}."
         raise LeakageError(problem, cure="Fit and score on one split.")
@@ -134,88 +208,99 @@ def _check(prediction: Prediction, effects: Effects, *, train: tuple[Perturbatio
         raise LeakageError(
             problem, cure="Score held-out perturbations only: cross_validate, or the predictions.h5ad of a run."
         )
-    leaked = sorted(set(prediction.perturbations) & set(train))
-    if leaked:
-        problem = f"{len(leaked)} of {len(prediction.perturbations)} predicted perturbations were trained on, the first is {leaked[0]}."
-        raise LeakageError(problem, cure="Score held-out perturbations only.")
-    apart = sorted(set(prediction.genes) ^ set(effects.genes))
-    if apart:
-        common = len(set(prediction.genes) & set(effects.genes))
+    others = set(prediction.perturbations) ^ set(measured.perturbations)
+    if others:
         problem = (
-            f"{len(prediction.genes)} predicted and {len(effects.genes)} measured genes have {common} in common; "
+            f"{prediction.model!r} and the panel differ in {len(others)} perturbations, the first is {min(others)}."
+        )
+        raise DataError(problem, cure="Predict exactly the perturbations to be scored.")
+    genes = measured.effects.genes
+    apart = sorted(set(prediction.genes) ^ set(genes))
+    if apart:
+        common = len(set(prediction.genes) & set(genes))
+        problem = (
+            f"{len(prediction.genes)} predicted and {len(genes)} measured genes have {common} in common; "
             f"the first of {len(apart)} others is {apart[0]!r}."
         )
         raise DataError(problem, cure="Predict exactly the measured genes, named as in the screen.")
 
 
-@dataclass(frozen=True, eq=False)
-class _Joined:
-    """A prediction and the real effects, with how rows and genes match; genes in the order of their names."""
+class _Sides:
+    """A prediction beside what was measured, rows and genes matched by name; genes in the order of their names."""
 
-    prediction: Prediction
-    effects: Effects
-    rows: NDArray[np.int64]
-    pred_genes: NDArray[np.int64]
-    real_genes: NDArray[np.int64]
-    target: NDArray[np.bool_]
+    def __init__(
+        self,
+        measured: Measured,
+        prediction: Prediction,
+        *,
+        cells: PredictedCells | None,
+        level: float,
+    ) -> None:
+        self.measured, self.prediction, self.cells, self.level = measured, prediction, cells, level
+        position = {name: i for i, name in enumerate(prediction.perturbations)}
+        self.rows = np.array([position[name] for name in measured.perturbations], dtype=np.int64)
+        self.genes = np.array(sorted(range(len(prediction.genes)), key=prediction.genes.__getitem__), dtype=np.int64)
 
-    def values(self, metrics: Sequence[Metric], *, train: Effects) -> NDArray[np.float64]:
-        """Return every metric of every row `(n_perturbations, n_metrics)`."""
+    def values(self, metrics: Sequence[Metric]) -> NDArray[np.float64]:
+        """Return every metric of every row `(n_perturbations, n_metrics)`, in the order of the prediction."""
         out = np.full((len(self.rows), len(metrics)), np.nan)
         together = [j for j, metric in enumerate(metrics) if "panel" in metric.needs]
         alone = [j for j in range(len(metrics)) if j not in together]
-        for rows, pair in self.blocks(train) if alone else ():
+        contrasts = any("contrast" in metrics[j].needs for j in alone)
+        for block in self.measured.blocks(contrasts=contrasts) if alone else ():
+            pair = self._aligned(block)
             for j in alone:
-                out[rows, j] = metrics[j].compute(pair)
+                out[self.rows[block.rows], j] = metrics[j].compute(pair)
         if together:
-            panel = self.panel()
+            panel = self._panel()
             for j in together:
-                out[:, j] = metrics[j].compute(panel)
+                out[self.rows, j] = metrics[j].compute(panel)
         return out
 
-    def blocks(self, train: Effects) -> Iterator[tuple[slice, Aligned]]:
-        """Yield consecutive rows with all that error and shape metrics need."""
-        train_mean, weights = train.delta.mean(axis=0)[self.real_genes], train_weights(train)
-        names = self.prediction.perturbations
-        step = max(1, _BLOCK_ENTRIES // max(1, len(self.real_genes)))
-        for start in range(0, len(names), step):
-            rows = slice(start, start + step)
-            real = self.effects.take(names[rows])
-            noise = unforeseeable_variance(real, weights=weights)
-            yield (
-                rows,
-                Aligned(
-                    pred=self.prediction.delta[rows][:, self.pred_genes],
-                    true=real.delta[:, self.real_genes],
-                    counted=~self.target[rows],
-                    strength=strength(real)[:, self.real_genes],
-                    noise=None if noise is None else noise[:, self.real_genes],
-                    train_mean=train_mean,
-                ),
-            )
+    def _taken(self, table: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        return None if table is None else table[np.ix_(rows, self.genes)]
 
-    def panel(self) -> Aligned:
-        """Return all rows over the genes that none of them targets."""
-        kept = ~self.target.any(axis=0)
-        return Aligned.of(
-            self.prediction.delta[:, self.pred_genes[kept]],
-            self.effects.delta[np.ix_(self.rows, self.real_genes[kept])],
+    def _aligned(self, block: MeasuredBlock) -> Aligned:
+        rows, measured = self.rows[block.rows], self.measured
+        names = measured.perturbations[block.rows]
+        cells = self.cells
+        return Aligned(
+            pred=self.prediction.delta[np.ix_(rows, self.genes)],
+            true=block.true,
+            counted=block.counted,
+            strength=block.strength,
+            noise=block.noise,
+            train_mean=measured.train_mean,
+            de_real=block.contrast,
+            de_pred=None if block.contrast is None else self._contrast(block, rows),
+            rest=block.rest,
+            lower=self._taken(self.prediction.lower, rows),
+            upper=self._taken(self.prediction.upper, rows),
+            level=self.level,
+            pred_noise=None if cells is None else self._taken(cells.variance / cells.n_cells[:, None], rows),
+            cells=tuple(cells.clouds.get(name) for name in names) if cells is not None else (),
+            gene_sets=measured.gene_sets,
         )
 
+    def _contrast(self, block: MeasuredBlock, rows: NDArray[np.int64]) -> Contrast | None:
+        """Differential expression of the predicted side, against the real controls; genes in the order of their names."""
+        screen_order = self.genes[np.argsort(self.measured.genes)]
+        change = self.prediction.delta[np.ix_(rows, screen_order)]
+        if self.cells is None:
+            found = contrast_of_profile(change, block.effects)
+        else:
+            own = PredictedCells(
+                n_cells=self.cells.n_cells[rows], variance=self.cells.variance[np.ix_(rows, screen_order)]
+            )
+            found = contrast_of_cells(change, own, block.effects)
+        return None if found is None else found.take(self.measured.genes)
 
-def _join(prediction: Prediction, effects: Effects, *, exclude_targets: bool) -> _Joined:
-    names = prediction.perturbations
-    place = {gene: i for i, gene in enumerate(sorted(effects.genes))}
-    target = np.zeros((len(names), len(place)), dtype=np.bool_)
-    if exclude_targets:
-        hits = [(i, place[gene]) for i, name in enumerate(names) for gene in name.genes if gene in place]
-        if hits:
-            target[tuple(np.array(hits).T)] = True
-    return _Joined(
-        prediction=prediction,
-        effects=effects,
-        rows=effects.rows(names),
-        pred_genes=np.array(sorted(range(len(place)), key=prediction.genes.__getitem__), dtype=np.int64),
-        real_genes=np.array(sorted(range(len(place)), key=effects.genes.__getitem__), dtype=np.int64),
-        target=target,
-    )
+    def _panel(self) -> Aligned:
+        """Return all rows over the genes that none of them targets."""
+        measured = self.measured
+        kept = ~measured.target.any(axis=0)
+        effects = measured.effects
+        return Aligned.of(
+            self.prediction.delta[np.ix_(self.rows, self.genes[kept])],
+            effects.delta[np.ix_(effects.rows(measured.perturbations), measured.genes[kept])],
+        )

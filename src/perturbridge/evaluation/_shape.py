@@ -111,12 +111,17 @@ def cosine_delta(pair: Aligned) -> NDArray[np.float64]:
 
 
 def pearson_delta_ceiling(pair: Aligned) -> NDArray[np.float64]:
-    """√ max(0, 1 − mean_g noise_g / var_g(true)): the correlation that a perfect prediction reaches; NaN where noise is unknown."""
+    """√(1 − mean_g noise_g / var_g(true)): the correlation that a perfect prediction reaches; NaN where noise is unknown.
+
+    Where the estimate under the root is negative, its root keeps the sign, so that the mean over perturbations without effect is not
+    pulled above what they allow. A perfect prediction knows the error of the shared controls, as every training row shows it; so
+    with few controls even perturbations without effect leave a ceiling above 0, which the training mean reaches too.
+    """
     return _reachable(pair, pair.true)
 
 
 def pearson_delta_pert_ceiling(pair: Aligned) -> NDArray[np.float64]:
-    """√ max(0, 1 − mean_g noise_g / var_g(true − m)), m the mean Δ of the training perturbations; NaN where either is unknown."""
+    """√(1 − mean_g noise_g / var_g(true − m)), m the mean Δ of the training perturbations, signed as above; NaN where either is unknown."""
     if pair.train_mean is None:
         return np.full(len(pair.true), np.nan)
     return _reachable(pair, pair.true - pair.train_mean)
@@ -129,4 +134,5 @@ def _reachable(pair: Aligned, profile: NDArray[np.float64]) -> NDArray[np.float6
     noise = mean_over_genes(pair.noise, pair.counted)
     share = np.full(len(spread), np.nan)
     np.divide(noise, spread, out=share, where=spread > 0)
-    return np.sqrt(np.maximum(0.0, 1.0 - share))
+    signal = np.maximum(1.0 - share, -1.0)
+    return np.asarray(np.sign(signal) * np.sqrt(np.abs(signal)), dtype=np.float64)

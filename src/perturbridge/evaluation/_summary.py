@@ -9,7 +9,7 @@ import pandas as pd
 
 from perturbridge._checks import one_of
 from perturbridge.errors import DataError
-from perturbridge.numerics import bca_interval, bootstrap_means
+from perturbridge.numerics import bca_interval, bootstrap_means, sum_by_cluster
 
 from ._pivot import mean_of_defined, pivot, split_by
 
@@ -38,8 +38,8 @@ def summarize(
     The folds and repeats of one perturbation are averaged first. An undefined score (a constant prediction has no correlation) counts
     as the chance value of the metric, ½ for discrimination and 0 for correlations, since a model that says nothing has earned nothing; it is
     counted in `n_undefined`. Metrics without a chance value (errors, floors, ceilings) average what is defined.
-    Intervals are bias-corrected and accelerated bootstrap intervals over perturbations: they speak of other perturbations from the
-    same screen, not of a model trained on another one.
+    Intervals are bias-corrected and accelerated bootstrap intervals over perturbations, those that target the same gene drawn
+    together: they speak of other perturbations from the same screen, not of a model trained on another one.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def summarize(
     -------
     pandas.DataFrame
         `model`, the column of `by`, `metric`, `mean`, `low`, `high`, `n` (perturbations behind the mean), `n_undefined` (scores).
-        `low` and `high` are NaN for fewer than two perturbations.
+        `low` and `high` are NaN for fewer than two perturbations without a gene in common.
 
     Raises
     ------
@@ -86,18 +86,26 @@ def check_resampling(*, n_resamples: int, confidence: float) -> None:
 
 
 def mean_and_interval(
-    values: NDArray[np.float64], *, n_resamples: int, confidence: float, seed: int | np.random.Generator
+    values: NDArray[np.float64],
+    *,
+    n_resamples: int,
+    confidence: float,
+    seed: int | np.random.Generator,
+    clusters: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Mean over the defined rows of each column of `(n_perturbations, n_columns)`, with the bounds of its interval."""
     mean = mean_of_defined(values)
-    resamples = bootstrap_means(values, n_resamples=n_resamples, seed=seed)
-    low, high = bca_interval(mean, resamples=resamples, influence=values - mean, confidence=confidence)
+    resamples = bootstrap_means(values, n_resamples=n_resamples, seed=seed, clusters=clusters)
+    influence = sum_by_cluster(values - mean, clusters)
+    low, high = bca_interval(mean, resamples=resamples, influence=influence, confidence=confidence)
     return mean, low, high
 
 
 def _frame(scores: Pivot, *, n_resamples: int, confidence: float, seed: int) -> pd.DataFrame:
     columns = scores.value.reshape(len(scores.perturbations), -1)
-    mean, low, high = mean_and_interval(columns, n_resamples=n_resamples, confidence=confidence, seed=seed)
+    mean, low, high = mean_and_interval(
+        columns, n_resamples=n_resamples, confidence=confidence, seed=seed, clusters=scores.clusters
+    )
     return pd.DataFrame(
         {
             "model": np.repeat(np.array(scores.models, dtype=object), len(scores.metrics)),

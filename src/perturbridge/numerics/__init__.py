@@ -8,7 +8,7 @@ Depends on: numpy, scipy.
 from __future__ import annotations
 
 from ._association import cramers_v
-from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test
+from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test, sum_by_cluster
 from ._compiled import compiled
 from ._grouped import group_means
 from ._kernels import linear_kernel, median_squared_distance, rbf_kernel, squared_distances
@@ -33,5 +33,6 @@ __all__ = [
     "sign_flip_test",
     "squared_distances",
     "streaming_pca",
+    "sum_by_cluster",
     "sum_rows",
 ]

@@ -19,24 +19,31 @@ from ._audit_words import (
     repair_table,
     verdict_sentence,
 )
+from ._compare_runs import RunComparison, compare_runs
 from ._config import RunConfig, config_from_mapping, config_to_toml, read_config
 from ._cross_validate import CrossValidation, cross_validate
 from ._demo import write_demo_screen
 from ._doctor import doctor
 from ._embedding_files import build, convert, coverage_table, join, shipped_tables
-from ._evaluate import evaluate
+from ._evaluate import Evaluation, evaluate
+from ._evaluate_files import EvaluateConfig, evaluate_files, export_evaluation, write_evaluation
+from ._export import write_cell_eval
 from ._folder import check_folder
 from ._inspect import inspect
 from ._manifest import json_ready
 from ._predict import explain, load_model, predict
 from ._run import Run, run
-from ._summary import comparison_table, finding_line, headline_table, targets_sentence
-from ._tasks import check_prediction_format, evaluate_files, save_prediction, write_pseudobulk
+from ._summary import comparison_table, finding_line, headline_table, number, records, targets_sentence
+from ._tables import write_table
+from ._tasks import check_prediction_format, save_prediction, write_pseudobulk
 
 __all__ = [
     "AuditedLatents",
     "CrossValidation",
+    "EvaluateConfig",
+    "Evaluation",
     "Run",
+    "RunComparison",
     "RunConfig",
     "audit_data",
     "audit_json",
@@ -45,6 +52,7 @@ __all__ = [
     "check_folder",
     "check_prediction_format",
     "checks_table",
+    "compare_runs",
     "comparison_table",
     "config_from_mapping",
     "config_to_toml",
@@ -55,6 +63,7 @@ __all__ = [
     "evaluate",
     "evaluate_files",
     "explain",
+    "export_evaluation",
     "finding_line",
     "headline_table",
     "inspect",
@@ -63,10 +72,12 @@ __all__ = [
     "latents_table",
     "load_model",
     "meaning_for_transport",
+    "number",
     "predict",
     "probes_table",
     "read_audit",
     "read_config",
+    "records",
     "repair_audited",
     "repair_table",
     "run",
@@ -75,6 +86,9 @@ __all__ = [
     "targets_sentence",
     "verdict_sentence",
     "write_audit",
+    "write_cell_eval",
     "write_demo_screen",
+    "write_evaluation",
     "write_pseudobulk",
+    "write_table",
 ]

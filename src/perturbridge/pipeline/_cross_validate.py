@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from perturbridge._checks import one_of
 from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
-from perturbridge.evaluation import compare, headline, score, summarize
+from perturbridge.evaluation import DUPLICATE, Scorer, calibrate, compare, headline, summarize
 from perturbridge.screens import make_split
 from perturbridge.values import Prediction, ScoreTable, Split
 
+from ._duplicate import score_duplicate
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -58,9 +60,12 @@ class CrossValidation:
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """Competitors of the model: every other scored model but the shuffled embedding, which is the model itself without its knowledge."""
+        """Competitors of the model: every other scored model but the shuffled embedding, which is the model itself without its knowledge.
+
+        Nor is the technical duplicate one, which has seen the very perturbations.
+        """
         others = dict.fromkeys(str(name) for name in self.scores.model.tolist())
-        return tuple(name for name in others if name not in (self.model, SHUFFLED))
+        return tuple(name for name in others if name not in (self.model, SHUFFLED, DUPLICATE))
 
     def comparison(self) -> pd.DataFrame:
         """Return the paired difference from the best baseline for each metric, with interval and p-value."""
@@ -72,9 +77,23 @@ class CrossValidation:
             return None
         return compare(self.scores, model=self.model, baselines=[SHUFFLED], seed=self.seed)
 
+    def against_mean(self) -> pd.DataFrame | None:
+        """Return the paired difference of every other model from the mean of training perturbations; None if that was not scored."""
+        others = [name for name in (self.model, *self.baselines) if name != "mean"]
+        if "mean" not in self.baselines or not others:
+            return None
+        return compare(self.scores, model=others, baselines=["mean"], seed=self.seed)
+
     def headline(self) -> pd.DataFrame:
         """Return the four headline metrics for each model, with its skill: 0 is the best baseline, 1 what the data allow."""
         return headline(self.scores, baselines=self.baselines, seed=self.seed)
+
+    def calibration(self) -> pd.DataFrame | None:
+        """Return what chance, the training mean, a technical duplicate and a perfect prediction score; None without a duplicate."""
+        scored = set(self.scores.model.tolist())
+        if not {DUPLICATE, "mean"} <= scored:
+            return None
+        return calibrate(self.scores, negative="mean", seed=self.seed)
 
 
 def cross_validate(
@@ -85,6 +104,7 @@ def cross_validate(
     folds: int = 5,
     seed: int = 0,
     baselines: Mapping[str, Estimator] | None = None,
+    halves: tuple[Effects, Effects] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CrossValidation:
     """Score a model on perturbations it has not seen, beside every baseline.
@@ -101,6 +121,8 @@ def cross_validate(
         Number of folds and what draws them, for a split by name.
     baselines
         Estimators to compare with, by name; default: all of `effects.default_baselines`.
+    halves
+        Effects of two halves of the cells, to score a technical duplicate beside the models.
     progress
         Called with fits done and fits in all.
 
@@ -126,13 +148,17 @@ def cross_validate(
         train = effects.take(fold.train)
         tested = model.clone().fit(train, split_hash=drawn.hash)
         predictions[fold.name], reports[fold.name] = tested.predict(fold.test), tested.report_
-        tables.append(_score_fold(predictions[fold.name], effects, fold=fold, name=model.name, split_hash=drawn.hash))
+        scorer = Scorer(effects, fold.test, train=fold.train)
+        tables.append(_score_fold(predictions[fold.name], scorer, fold=fold, name=model.name, split_hash=drawn.hash))
         for name, estimator in baselines.items():
             prediction = estimator.clone().fit(train, split_hash=drawn.hash).predict(fold.test)
-            tables.append(_score_fold(prediction, effects, fold=fold, name=name, split_hash=drawn.hash))
+            tables.append(_score_fold(prediction, scorer, fold=fold, name=name, split_hash=drawn.hash))
             done += 1
             if progress is not None:
                 progress(done + len(predictions), n_fits)
+        if halves is not None:
+            twin = score_duplicate(halves, fold.test, train=fold.train, fold=fold.name, split_hash=drawn.hash)
+            tables += [twin] if twin is not None else []
     return CrossValidation(
         model=model.name,
         scores=ScoreTable.join(tables),
@@ -151,13 +177,16 @@ def _draw(effects: Effects, kind: str, *, model: EffectModel, folds: int, seed: 
     return make_split(effects, kind="perturbation", folds=folds, seed=seed)
 
 
-def _score_fold(prediction: Prediction, effects: Effects, *, fold: Fold, name: str, split_hash: str) -> ScoreTable:
+def _score_fold(prediction: Prediction, scorer: Scorer, *, fold: Fold, name: str, split_hash: str) -> ScoreTable:
     """Open the test rows of one fold: the only place where they are read."""
-    return score(
-        replace(prediction, model=name),
-        effects,
-        train=fold.train,
-        fold=fold.name,
-        strata=fold.strata,
-        split_hash=split_hash,
+    return scorer.score(
+        replace(prediction, model=name), fold=fold.name, strata=_strata_of(prediction, fold), split_hash=split_hash
     )
+
+
+def _strata_of(prediction: Prediction, fold: Fold) -> Sequence[str]:
+    """Strata in the order of the prediction's rows."""
+    if not fold.strata:
+        return ()
+    known = dict(zip(fold.test, fold.strata, strict=True))
+    return [known[name] for name in prediction.perturbations]

@@ -2,37 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
-from perturbridge.evaluation import score
+from perturbridge.evaluation import Scorer, compare, headline, referee, summarize, targets_drive
 from perturbridge.screens import read_prediction
-from perturbridge.values import ScoreTable, as_names
+from perturbridge.values import Finding, ScoreTable, as_names
+
+from ._candidates import Candidate
+from ._duplicate import score_duplicate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from perturbridge.values import Effects, PerturbationName, Prediction
 
-__all__ = ["evaluate", "read_predictions"]
+__all__ = ["Evaluation", "evaluate", "evaluate_candidates", "read_predictions", "told_apart"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """Scores of one or more models and of the baselines on the same perturbations.
+
+    Parameters
+    ----------
+    models
+        Names of the models under test.
+    scores
+        Long table over all of them, the baselines and, where there is one, the technical duplicate.
+    baselines
+        Names of the baselines; empty where no training perturbation is known.
+    findings
+        What was decided and noticed, with a referee's warnings.
+    candidates
+        What was scored.
+    effects
+        What was measured.
+    seed
+        Draws the bootstrap.
+    """
+
+    models: tuple[str, ...]
+    scores: ScoreTable
+    baselines: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    candidates: tuple[Candidate, ...]
+    effects: Effects
+    seed: int
+
+    def summary(self) -> pd.DataFrame:
+        """Return mean and bootstrap interval for each model and metric."""
+        return summarize(self.scores, seed=self.seed)
+
+    def comparison(self) -> pd.DataFrame | None:
+        """Return the paired difference of each model from its best baseline, corrected over all models; None without baselines."""
+        if not self.baselines:
+            return None
+        return compare(self.scores, model=self.models, baselines=self.baselines, seed=self.seed)
+
+    def headline(self) -> pd.DataFrame:
+        """Return the headline metrics with skill: 0 is the best baseline, 1 what the data allow."""
+        return headline(self.scores, baselines=self.baselines, seed=self.seed)
 
 
 def read_predictions(paths: Sequence[str | Path]) -> list[Prediction]:
-    """Read prediction files; a model named twice is told apart by its file.
+    """Read prediction files of ours; a model named twice is told apart by its file.
 
     Raises
     ------
     DataError
         If a file is no prediction.
     """
-    predictions = [read_prediction(path) for path in paths]
-    names = [p.model for p in predictions]
+    found = told_apart([Candidate(prediction=read_prediction(path)) for path in paths], paths)
+    return [candidate.prediction for candidate in found]
+
+
+def told_apart(candidates: Sequence[Candidate], paths: Sequence[str | Path]) -> list[Candidate]:
+    """Return the candidates under names of their own: a name that several bear is followed by the file."""
+    names = [candidate.prediction.model for candidate in candidates]
     return [
-        replace(p, model=f"{p.model} ({Path(path).name})") if names.count(p.model) > 1 else p
-        for p, path in zip(predictions, paths, strict=True)
+        replace(c, prediction=replace(c.prediction, model=f"{c.prediction.model} ({Path(path).name})"))
+        if names.count(c.prediction.model) > 1
+        else c
+        for c, path in zip(candidates, paths, strict=True)
     ]
 
 
@@ -63,6 +120,82 @@ def evaluate(
     LeakageError
         If a predicted perturbation is among the training ones.
     """
+    test = set(predictions[0].perturbations) if predictions else set()
+    if train is None and test and not set(effects.perturbations) - test:
+        problem = f"All {len(effects.perturbations)} measured perturbations are predicted, so none is left as training reference."
+        raise DataError(problem, cure="Pass a run folder's split, or name the training perturbations with --train.")
+    candidates = [Candidate(prediction=prediction) for prediction in predictions]
+    return evaluate_candidates(candidates, effects, train=train, seed=seed).scores
+
+
+def evaluate_candidates(
+    candidates: Sequence[Candidate],
+    effects: Effects,
+    *,
+    train: Sequence[str | PerturbationName] | None = None,
+    metrics: Sequence[str] | None = None,
+    halves: tuple[Effects, Effects] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score predictions with the cells behind them, beside baselines, a technical duplicate and a referee's questions.
+
+    Parameters
+    ----------
+    candidates
+        One per model, all of the same perturbations.
+    effects
+        Measured effects, tested and training perturbations alike.
+    train
+        What the models were trained on; default: every measured perturbation that is not predicted. Where all are predicted, what
+        needs training rows is left out, with a finding.
+    metrics
+        Names; default all.
+    halves
+        Effects of two halves of the cells, for the technical duplicate.
+    seed
+        Draws what a baseline and the bootstrap draw.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to score, or the models predict different perturbations.
+    LeakageError
+        If a predicted perturbation is among the training ones.
+    """
+    test = _same_perturbations([candidate.prediction for candidate in candidates])
+    training = as_names(train) if train is not None else tuple(p for p in effects.perturbations if p not in set(test))
+    split_hash = candidates[0].prediction.split_hash
+    scorer = Scorer(effects, test, train=training or None)
+    tables = [scorer.score(c.prediction, metrics=metrics, split_hash=split_hash, cells=c.cells) for c in candidates]
+    baselines = _baseline_predictions(effects, training, test, seed=seed) if training else {}
+    tables += [scorer.score(b, metrics=metrics, split_hash=split_hash) for b in baselines.values()]
+    if halves is not None:
+        twin = score_duplicate(halves, test, train=training or None, metrics=metrics, split_hash=split_hash)
+        tables += [twin] if twin is not None else []
+    scores = ScoreTable.join(tables)
+    findings = [finding for candidate in candidates for finding in candidate.findings]
+    if not training:
+        findings.append(_without_training(len(test)))
+    kept = Scorer(effects, test, train=training or None, exclude_targets=False)
+    for candidate, table in zip(candidates, tables, strict=False):
+        name = candidate.prediction.model
+        findings += referee(scores, model=name, prediction=candidate.prediction)
+        asked = [m for m in ("pearson_delta", "pds_cosine") if m in set(table.metric.tolist())]
+        if asked:
+            whole = kept.score(candidate.prediction, metrics=asked, split_hash=split_hash)
+            findings += targets_drive(whole, table, model=name, metrics=asked)
+    return Evaluation(
+        models=tuple(c.prediction.model for c in candidates),
+        scores=scores,
+        baselines=tuple(baselines),
+        findings=tuple(findings),
+        candidates=tuple(candidates),
+        effects=effects,
+        seed=seed,
+    )
+
+
+def _same_perturbations(predictions: Sequence[Prediction]) -> tuple[PerturbationName, ...]:
     if not predictions:
         problem = "There is no prediction to evaluate."
         raise DataError(problem, cure="Pass at least one.")
@@ -72,14 +205,23 @@ def evaluate(
         if apart:
             problem = f"{predictions[0].model!r} and {other.model!r} differ in {len(apart)} perturbations, the first is {min(apart)}."
             raise DataError(problem, cure="Score models on the same perturbations, or one at a time.")
-    training = as_names(train) if train is not None else tuple(p for p in effects.perturbations if p not in set(test))
-    if not training:
-        problem = f"All {len(effects.perturbations)} measured perturbations are predicted, so none is left as training reference."
-        raise DataError(problem, cure="Pass a run folder's split, or name the training perturbations with --train.")
-    measured = effects.take(training)
-    split_hash = predictions[0].split_hash
-    tables = [score(p, effects, train=training, split_hash=split_hash) for p in predictions]
-    for name, estimator in default_baselines((), seed=seed).items():
-        baseline = replace(estimator.clone().fit(measured).predict(test), model=name)
-        tables.append(score(baseline, effects, train=training, split_hash=split_hash))
-    return ScoreTable.join(tables)
+    return test
+
+
+def _baseline_predictions(
+    effects: Effects, training: Sequence[PerturbationName], test: Sequence[PerturbationName], *, seed: int
+) -> dict[str, Prediction]:
+    measured = effects.take(tuple(training))
+    return {
+        name: replace(estimator.clone().fit(measured).predict(test), model=name)
+        for name, estimator in default_baselines((), seed=seed).items()
+    }
+
+
+def _without_training(n: int) -> Finding:
+    message = (
+        f"All {n} measured perturbations are predicted and no training perturbations were named, so there are no baselines, no skill and "
+        "no scores against the mean of training perturbations. Baselines made from the scored perturbations themselves would be "
+        "oracles; name the training perturbations with --train."
+    )
+    return Finding(level="warning", code="no_training", message=message, count=n)

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from perturbridge._files import atomic_file
+from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["environment", "json_ready", "write_json"]
+__all__ = ["environment", "json_ready", "read_json", "write_json"]
 
 LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "h5py", "numba", "safetensors")
 
@@ -49,3 +50,22 @@ def write_json(path: Path, value: object) -> None:
     text = json.dumps(json_ready(value), indent=2, ensure_ascii=False) + "\n"
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read the JSON object of a run folder.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or holds no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = f"{path} cannot be read: {error}."
+        raise DataError(problem, cure="Pass a folder that `perturbridge run ... -o FOLDER` wrote.") from error
+    if not isinstance(found, dict):
+        problem = f"{path} holds no JSON object."
+        raise DataError(problem, cure="Pass a folder that `perturbridge run ... -o FOLDER` wrote.")
+    return found

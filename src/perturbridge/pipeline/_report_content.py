@@ -1,17 +1,15 @@
-"""The sections of a run's report."""
+"""A run's report, in the order in which a reader asks."""
 
 from __future__ import annotations
 
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from perturbridge.evaluation import HEADLINE, METRICS
-from perturbridge.plotting import figure_svg, plot_forest, plot_paired, plot_strength
+from perturbridge.plotting import figure_svg, plot_strength
 from perturbridge.report import Figure, Report, Section, Table
 
-from ._summary import comparison_table, finding_lines, headline_table, number, records, targets_sentence
+from ._report_scores import all_metrics, coverage, how_good, strata
+from ._report_where import what_it_predicts, where
+from ._summary import finding_lines, number, targets_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,135 +21,106 @@ if TYPE_CHECKING:
 __all__ = ["report_content"]
 
 
-def report_content(manifest: Mapping[str, Any], effects: Effects, validation: CrossValidation) -> Report:
-    """Gather what a run found into the sections of its report."""
-    summary = manifest["scores"]
+def report_content(
+    manifest: Mapping[str, Any],
+    effects: Effects,
+    validation: CrossValidation,
+    *,
+    checks: Sequence[Section] = (),
+) -> Report:
+    """Gather what a run found into the sections of its report.
+
+    Parameters
+    ----------
+    manifest
+        What the run wrote about itself.
+    effects
+        What was measured.
+    validation
+        Scores of the model and its baselines.
+    checks
+        More sections for the place where the verdict is, such as that of an audit; each stands on its own.
+    """
     environment = manifest["environment"]
     return Report(
         title=f"perturbridge run: {manifest['config']['screen']}",
         answer=manifest["answer"],
         sections=(
-            _scores(summary, manifest["comparison"], validation),
-            *_strata(validation),
-            _all_metrics(summary, validation.model),
+            _asked(manifest, validation),
+            _verdict(manifest),
+            *checks,
+            how_good(manifest, validation),
+            where(manifest, validation),
+            what_it_predicts(effects, validation),
+            *strata(validation),
+            *coverage(manifest, validation),
+            all_metrics(manifest["scores"], validation.model),
             _screen(manifest, effects),
             _embeddings(manifest),
             _model(manifest),
+            _provenance(manifest, effects, validation),
         ),
-        footer=(
-            f"perturbridge {environment['perturbridge']}, Python {environment['python']}; split {validation.split.hash[:12]}, "
-            f"screen {effects.fingerprint[:12]}; {manifest['seconds']} s. Command: {manifest['command'] or 'from Python'}"
-        ),
+        footer=f"perturbridge {environment['perturbridge']}; {manifest['seconds']} s.",
     )
 
 
-def _scores(
-    summary: Sequence[Mapping[str, Any]], comparison: Sequence[Mapping[str, Any]], validation: CrossValidation
-) -> Section:
-    names = list(dict.fromkeys(str(row["model"]) for row in summary))
-    forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in HEADLINE)
-    tables = (headline_table(summary, model=validation.model), comparison_table(comparison))
-    return Section(
-        title="Held-out perturbations",
-        sentences=(
-            "Mean over perturbations with a 95 % bootstrap interval; every model was fitted again in each fold, on training rows only. "
-            "↑ higher is better, ↓ lower is better. * some scores are undefined (a constant profile has no correlation) and count as chance. "
-            "The second table pairs the model with the best baseline of each metric, perturbation by perturbation; positive is better. "
-            "The target genes of a perturbation are left out of its own scores.",
-            _limits(summary),
-        ),
-        tables=tables,
-        figures=(*forests, _paired(comparison, validation)),
-    )
-
-
-def _limits(summary: Sequence[Mapping[str, Any]]) -> str:
-    """Say what a perfect prediction would reach, where the data can tell."""
-    known = {
-        row["metric"]: row["mean"]
-        for row in summary
-        if METRICS[row["metric"]].family == "limit" and not isnan(row["mean"])
+def _asked(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
+    screen, split = manifest["screen"], validation.split
+    n = len({name for fold in split.folds for name in fold.test})
+    sources = ", ".join(str(source["name"]) for source in manifest["embeddings"])
+    kinds = {
+        "perturbation": "whole perturbations are held out",
+        "combination": "genes are held out, and with them every combination they are in",
     }
-    if not known:
-        return "The sampling noise of these profiles is not known, so no floor or ceiling can be given."
-    told = ", ".join(f"{METRICS[name].title}: {number(value)}" for name, value in known.items())
-    return f"What these cells allow at best: {told}."
-
-
-def _all_metrics(summary: Sequence[Mapping[str, Any]], model: str) -> Section:
-    scored = {row["metric"] for row in summary}
-    rest = tuple(
-        name for name in METRICS if name in scored and name not in HEADLINE and METRICS[name].family != "limit"
+    return Section(
+        title="What was asked",
+        sentences=(
+            f"Can the effect of a perturbation nobody has measured be predicted in this screen ({screen['n_cells']:,} cells, "
+            f"{screen['n_genes']:,} genes, {screen['n_perturbations']:,} perturbations), from {sources}?",
+            f"To find out, {n} perturbations were predicted without having been seen, in {len(split.folds)} folds "
+            f"({kinds.get(split.kind, 'a split of your own')}), beside {len(validation.baselines)} baselines fitted on the same "
+            f"training rows: {', '.join(validation.baselines)}.",
+        ),
     )
-    tables = tuple(headline_table(summary, model=model, metrics=rest[i : i + 4]) for i in range(0, len(rest), 4))
-    return Section(title="All other metrics", tables=tables)
 
 
-def _forest(summary: Sequence[Mapping[str, Any]], metric: str, *, names: list[str], model: str) -> Figure:
-    rows = {row["model"]: row for row in summary if row["metric"] == metric}
-    fact = METRICS[metric]
-    ax = plot_forest(
-        names,
-        [rows[name]["mean"] for name in names],
-        lower=[rows[name]["low"] for name in names],
-        upper=[rows[name]["high"] for name in names],
-        title=metric,
-        higher_is_better=fact.higher_is_better,
-        highlight=model,
+def _verdict(manifest: Mapping[str, Any]) -> Section:
+    warnings, _ = finding_lines([*manifest["referee"], *manifest["findings"]])
+    for source in manifest["embeddings"]:
+        if source["missing"]:
+            share = f"{len(source['missing'])} of {source['n_asked']}"
+            warnings = (
+                *warnings,
+                f"{source['name']} has no vector for {share} perturbed genes; they are listed under Gene embeddings.",
+            )
+    said = "Nothing in the data or the scores asks for caution beyond the numbers." if not warnings else ""
+    return Section(
+        title="Verdict and checks",
+        warnings=warnings,
+        sentences=tuple(text for text in (said, targets_sentence(manifest["targets"])) if text),
     )
-    return Figure(svg=figure_svg(ax), caption=fact.title + (f", {fact.unit}" if fact.unit else ""))
-
-
-def _paired(comparison: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Figure:
-    metric = HEADLINE[0]
-    best = next(str(row["best_baseline"]) for row in comparison if row["metric"] == metric)
-    scores = validation.scores
-    values: dict[str, dict[str, float]] = {}
-    for name in (validation.model, best):
-        rows = (scores.model == name) & (scores.metric == metric)
-        values[name] = dict(zip(scores.perturbation[rows].tolist(), scores.value[rows].tolist(), strict=True))
-    names = list(values[validation.model])
-    ax = plot_paired(
-        [values[validation.model][name] for name in names],
-        [values[best].get(name, np.nan) for name in names],
-        names=names,
-        labels=(validation.model, best),
-        title=metric,
-        higher_is_better=METRICS[metric].higher_is_better,
-    )
-    return Figure(svg=figure_svg(ax), caption=f"One point per perturbation; {METRICS[metric].title}.")
-
-
-def _strata(validation: CrossValidation) -> tuple[Section, ...]:
-    if not any(fold.strata for fold in validation.split.folds):
-        return ()
-    by = records(validation.summary(by="stratum"))
-    tables = []
-    for stratum in sorted({str(row["stratum"]) for row in by}):
-        part = [row for row in by if row["stratum"] == stratum]
-        table = headline_table(part, model=validation.model)
-        head = (f"{stratum}: {table.columns[0]}", *table.columns[1:])
-        tables.append(Table(columns=head, rows=table.rows, strong=table.strong))
-    return (Section(title="By stratum of the test perturbations", tables=tuple(tables)),)
 
 
 def _screen(manifest: Mapping[str, Any], effects: Effects) -> Section:
     screen = manifest["screen"]
-    warnings, notes = finding_lines(manifest["findings"])
+    _, notes = finding_lines(manifest["findings"])
     normalization = screen["normalization"]
     contexts = f"{len(screen['contexts'])} contexts" if len(screen["contexts"]) > 1 else "one context"
     return Section(
         title="The screen",
-        warnings=warnings,
         sentences=(
             f"{screen['n_cells']:,} cells, {screen['n_genes']:,} genes, {screen['n_perturbations']:,} perturbations "
             f"({screen['n_pairs']:,} of several genes), {contexts}. {screen['source']}.",
             f"Values in {normalization['place']} are {normalization['kind']}: {normalization['evidence']}",
             *screen["explanation"],
-            targets_sentence(manifest["targets"]),
             *notes,
         ),
-        figures=(Figure(svg=figure_svg(plot_strength(effects)), caption="Each point is a perturbation."),),
+        figures=(
+            Figure(
+                svg=figure_svg(plot_strength(effects)),
+                caption="Each point is a perturbation; one that does not rise above the grey dash of its number of cells may be noise alone.",
+            ),
+        ),
     )
 
 
@@ -192,6 +161,7 @@ def _model(manifest: Mapping[str, Any]) -> Section:
             "Chosen by exact leave-one-out on its training rows; the same choice was made anew in each fold above.",
         ),
         tables=(Table(columns=("setting", "#value"), rows=rows), _sources(everything["sources"])),
+        folded=True,
     )
 
 
@@ -207,3 +177,24 @@ def _sources(sources: Sequence[Mapping[str, Any]]) -> Table:
         for source in sources
     )
     return Table(columns=("source", "#share", "kernel", "#bandwidth", "genes with a vector"), rows=rows)
+
+
+def _provenance(manifest: Mapping[str, Any], effects: Effects, validation: CrossValidation) -> Section:
+    environment, config = manifest["environment"], manifest["config"]
+    rows = [
+        ("command", manifest["command"] or "from Python"),
+        ("seed", str(config["seed"])),
+        (
+            "perturbridge, Python, platform",
+            f"{environment['perturbridge']}, {environment['python']}, {environment['platform']}",
+        ),
+        ("libraries", ", ".join(f"{name} {number}" for name, number in environment["libraries"].items())),
+        ("screen, SHA-256 of its sums", effects.fingerprint),
+        ("split, SHA-256", validation.split.hash),
+        *((f"embedding {source['name']}, SHA-256", source["sha256"]) for source in manifest["embeddings"]),
+    ]
+    return Section(
+        title="How to do it again",
+        sentences=("config.toml in the run folder holds every setting: `perturbridge run config.toml -o AGAIN`.",),
+        tables=(Table(columns=("what", "value"), rows=tuple((str(a), str(b)) for a, b in rows)),),
+    )

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from perturbridge.effects import EffectModel
 from perturbridge.errors import EmbeddingError
-from perturbridge.evaluation import write_scores
+from perturbridge.evaluation import referee, write_scores
 from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
 
 from ._config import RunConfig, config_to_toml
 from ._cross_validate import CrossValidation, cross_validate
+from ._duplicate import half_effects
 from ._embedding_files import coverage_report
 from ._folder import new_folder
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
+from ._perturbation_facts import perturbation_facts
 from ._predict import held_out_prediction
 from ._summary import records, verdict
 
@@ -98,11 +100,13 @@ def run(
             split=split,
             folds=config.folds,
             seed=config.seed,
+            halves=half_effects(screen, seed=config.seed),
             progress=lambda done, total: tell("fits", done, total),
         )
         model.fit(effects)
         manifest = _manifest(config, screen, effects, model=model, validation=validation, command=command)
         manifest["embeddings"] = covered
+        manifest["perturbations"] = perturbation_facts(effects, validation.split, embeddings)
         _write(folder, config, effects, model=model, validation=validation)
         manifest["seconds"] = round(time.perf_counter() - started, 2)
         write_json(folder / "manifest.json", manifest)
@@ -176,6 +180,9 @@ def _manifest(
         "model": {"name": model.name, "all": model.report_, "folds": validation.reports},
         "scores": records(validation.summary()),
         "comparison": comparison,
+        "headline": records(validation.headline()),
+        "calibration": [] if (calibration := validation.calibration()) is None else records(calibration),
+        "referee": _findings(referee(validation.scores, model=model.name, prediction=held_out_prediction(validation))),
         "answer": verdict(validation, comparison),
     }
 

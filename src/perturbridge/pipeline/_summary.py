@@ -60,8 +60,10 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{number(row['mean'])}{undefined} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def comparison_table(comparison: Sequence[Mapping[str, Any]], *, metrics: Sequence[str] = HEADLINE) -> Table:
-    """Lay the paired differences from the best baseline out, one row per metric; positive means that the model is better."""
+def comparison_table(
+    comparison: Sequence[Mapping[str, Any]], *, metrics: Sequence[str] = HEADLINE, against: str = ""
+) -> Table:
+    """Lay the paired differences from the best baseline, or from one model, out, one row per metric; positive: the model is better."""
     rows = tuple(
         (
             str(row["metric"]),
@@ -76,7 +78,8 @@ def comparison_table(comparison: Sequence[Mapping[str, Any]], *, metrics: Sequen
         for row in comparison
         if row["metric"] in metrics
     )
-    columns = ("metric", "best baseline", "#model", "#baseline", "#better by", "#p", "#p (Holm)", "#n")
+    opponent = ("compared with", "#that") if against else ("best baseline", "#baseline")
+    columns = ("metric", opponent[0], "#model", opponent[1], "#better by", "#p", "#p (Holm)", "#n")
     return Table(columns=columns, rows=rows)
 
 
@@ -110,7 +113,21 @@ def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]
     text = f"On {n} held-out perturbations, against the best baseline of each metric: {found or 'nothing could be compared'}."
     if not groups["won"]:
         text += " Nothing here shows that this model predicts these effects better than a baseline does."
-    return text + _on_shuffled(validation)
+    return text + _on_mean(validation) + _on_shuffled(validation)
+
+
+def _on_mean(validation: CrossValidation) -> str:
+    """Say so where no model at all, baselines included, beats the mean of the training perturbations."""
+    frame = validation.against_mean()
+    if frame is None:
+        return ""
+    rows = [row for row in records(frame) if row["metric"] in HEADLINE and not math.isnan(row["difference"])]
+    if not rows or any(row["p_holm"] < 0.05 and row["difference"] > 0 for row in rows):
+        return ""
+    return (
+        " No model here, the baselines included, is shown to beat the mean of the training perturbations on any of the four headline "
+        "metrics: predict the mean, and expect no more of it."
+    )
 
 
 def _on_shuffled(validation: CrossValidation) -> str:

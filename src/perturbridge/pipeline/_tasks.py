@@ -1,4 +1,4 @@
-"""What the single commands do: pseudo-bulk, evaluate, save a prediction."""
+"""What the single commands do: pseudo-bulk, save a prediction."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perturbridge.errors import DataError
-from perturbridge.evaluation import summarize, write_scores
-from perturbridge.screens import read_effects, target_changes, write_effects, write_prediction
+from perturbridge.screens import target_changes, write_effects, write_prediction
 
-from ._evaluate import evaluate, read_predictions
 from ._inputs import load_effects, load_screen
-from ._summary import records
 from ._tables import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from perturbridge.values import Effects, Prediction
+    from perturbridge.values import Prediction
 
     from ._config import RunConfig
 
-__all__ = ["check_prediction_format", "evaluate_files", "save_prediction", "write_pseudobulk"]
+__all__ = ["check_prediction_format", "save_prediction", "write_pseudobulk"]
 
 PREDICTION_FORMATS = (".h5ad", ".csv", ".tsv", ".parquet")
 
@@ -47,43 +44,6 @@ def write_pseudobulk(
 
 def _cells(progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None] | None:
     return None if progress is None else lambda done, total: progress("cells", done, total)
-
-
-def _measured(config: RunConfig, progress: Callable[[str, int, int], None] | None) -> Effects:
-    """Read effects that were written before, or sum a screen now."""
-    if config.screen.suffix == ".h5ad" and config.screen.is_file():
-        try:
-            return read_effects(config.screen)
-        except DataError:
-            # Not an effects file: a screen, whose own errors are the ones to show.
-            pass
-    return load_effects(config, load_screen(config), progress=_cells(progress))
-
-
-def _read_names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"{path} cannot be read as text: {error}."
-        raise DataError(problem, cure="Pass a text file with one perturbation a line.") from error
-    return [line.strip() for line in lines if line.strip()]
-
-
-def evaluate_files(
-    predictions: Sequence[str | Path],
-    config: RunConfig,
-    *,
-    train_file: Path | None = None,
-    out: Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[dict[str, Any]]:
-    """Score prediction files against a screen or its effects; returns mean and interval for each model and metric."""
-    read = read_predictions(predictions)
-    effects = _measured(config, progress)
-    table = evaluate(read, effects, train=_read_names(train_file) if train_file else None, seed=config.seed)
-    if out is not None:
-        write_scores(table, out)
-    return records(summarize(table, seed=config.seed))
 
 
 def check_prediction_format(path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import ACCENT, INK, MUTED, new_axes, tidy
+from ._style import ACCENT, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def plot_forest(
         ax.annotate(
             f"{mean[i]:.3f}", (mean[i], y), (0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=INK
         )
-    ax.set_yticks(range(len(order)), [names[i].replace("$", r"\$") for i in order])
+    ax.set_yticks(range(len(order)), [plain(names[i]) for i in order])
     ax.set_ylim(-0.6, len(order) - 0.2)
     ax.margins(x=0.08)
     tidy(ax, title=f"{title} ({'higher' if higher_is_better else 'lower'} is better)")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import ACCENT, INK, MUTED, new_axes, tidy
+from ._style import ACCENT, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +57,10 @@ def plot_paired(
         ax.plot([low, high], [low, high], color=MUTED, lw=1)
     largest = kept[np.argsort(-np.abs(y[kept] - x[kept]), kind="stable")[:n_named]]
     for i in largest:
-        ax.annotate(
-            names[i].replace("$", r"\$"), (x[i], y[i]), (4, 3), textcoords="offset points", fontsize=7.5, color=INK
-        )
+        ax.annotate(plain(names[i]), (x[i], y[i]), (4, 3), textcoords="offset points", fontsize=7.5, color=INK)
     wins = np.sum((y[kept] > x[kept]) if higher_is_better else (y[kept] < x[kept]))
     left_out = f", {len(x) - kept.size} undefined" if kept.size < len(x) else ""
-    ax.set_xlabel(labels[1].replace("$", r"\$"), fontsize=9, color=INK)
-    ax.set_ylabel(labels[0].replace("$", r"\$"), fontsize=9, color=INK)
+    ax.set_xlabel(plain(labels[1]), fontsize=9, color=INK)
+    ax.set_ylabel(plain(labels[0]), fontsize=9, color=INK)
     tidy(ax, title=f"{title}: better on {wins} of {kept.size}{left_out}")
     return ax

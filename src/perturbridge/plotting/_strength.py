@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import ACCENT, INK, MUTED, new_axes, tidy
+from ._style import ACCENT, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +37,9 @@ def plot_strength(effects: Effects, *, n_named: int = 8, ax: Axes | None = None)
         ax.scatter(
             effects.n_cells, np.sqrt(noise.mean(axis=1)), s=10, marker="_", color=MUTED, label="sampling noise alone"
         )
-        ax.legend(frameon=False, fontsize=8.5)
+        ax.legend(frameon=False, fontsize=8.5, labelcolor=INK)
     for i in np.argsort(-size, kind="stable")[:n_named]:
-        name = str(effects.perturbations[i]).replace("$", r"\$")
+        name = plain(str(effects.perturbations[i]))
         ax.annotate(name, (effects.n_cells[i], size[i]), (4, 2), textcoords="offset points", fontsize=7.5, color=INK)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("cells", fontsize=9, color=INK)

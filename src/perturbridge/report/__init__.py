@@ -7,7 +7,7 @@ Depends on: jinja2.
 
 from __future__ import annotations
 
-from ._content import Figure, Report, Section, Table
+from ._content import Card, Figure, Report, Section, Table
 from ._render import render_report
 
-__all__ = ["Figure", "Report", "Section", "Table", "render_report"]
+__all__ = ["Card", "Figure", "Report", "Section", "Table", "render_report"]

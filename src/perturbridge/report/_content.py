@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Figure", "Report", "Section", "Table"]
+__all__ = ["Card", "Figure", "Report", "Section", "Table"]
+
+Tone = Literal["good", "bad", "open"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,40 +17,79 @@ class Table:
     Parameters
     ----------
     columns
-        Heads; a head that starts with `#` is set right, as numbers are.
+        Heads; a head that starts with `#` is set right, as numbers are, and sorts as numbers do.
     rows
         Cells as text.
     strong
         Index of the row to set off, or -1.
+    title
+        One line above the table, or empty.
+    searchable
+        Rows can be filtered in the browser, and the table scrolls within itself where it is long.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     strong: int = -1
+    title: str = ""
+    searchable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """An `<svg>` element made by us, and what it shows."""
+    """An `<svg>` element made by us, and one sentence on how to read it."""
 
     svg: str
     caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
+class Card:
+    """One number that a reader should see first.
+
+    Parameters
+    ----------
+    label, value, note
+        What it is, the number with its interval, and what to hold it against.
+    tone
+        `"good"`, `"bad"`, or `"open"` where nothing is shown either way; said by a word and a sign too, not by color alone.
+    """
+
+    label: str
+    value: str
+    note: str
+    tone: Tone = "open"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with sentences, warnings, tables and figures, in this order."""
+    """A heading with cards, warnings, sentences, tables and figures, in this order.
+
+    Parameters
+    ----------
+    title
+        The question it answers.
+    sentences, warnings, alarms
+        Text; an alarm is a warning that changes what the rest of the page is worth.
+    cards, tables, figures
+        As above.
+    folded
+        Shown when asked for; always open in print.
+    """
 
     title: str
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    cards: tuple[Card, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A title, the answer in one paragraph, and the sections behind it."""
+    """A title, the answer in one paragraph, and the sections behind it, in the order to read them."""
 
     title: str
     answer: str

@@ -1,0 +1,145 @@
+"""The measured side of a comparison: made once, read by every model that is scored on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._gene_sets import control_gene_sets
+from ._noise import strength, train_weights, unforeseeable_variance
+from ._weighted import PanelMoments, rest_statistic
+from ._welch import contrast_of_real
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from perturbridge.values import Effects, PerturbationName
+
+    from ._welch import Contrast
+
+__all__ = ["Measured", "MeasuredBlock"]
+
+_BLOCK_ENTRIES = 1 << 20
+_KEPT_ENTRIES = 1 << 22
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeasuredBlock:
+    """Consecutive perturbations, genes in the order of their names, with what metrics read of them.
+
+    Parameters
+    ----------
+    rows
+        Which of the scored perturbations.
+    effects
+        Their real effects, genes in the order of the screen.
+    true, strength, counted, noise, rest
+        As in `Aligned`.
+    contrast
+        Differential expression, or None.
+    """
+
+    rows: slice
+    effects: Effects
+    true: NDArray[np.float64]
+    strength: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    noise: NDArray[np.float64] | None
+    rest: NDArray[np.float64] | None
+    contrast: Contrast | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measured:
+    """Real effects of the scored perturbations, with the references that come from training rows and controls.
+
+    Parameters
+    ----------
+    effects
+        All that was measured.
+    perturbations
+        Those to score.
+    train
+        Real effects of the training perturbations.
+    exclude_targets
+        Whether target genes are left out.
+    """
+
+    effects: Effects
+    perturbations: tuple[PerturbationName, ...]
+    train: Effects
+    exclude_targets: bool
+    _kept: dict[tuple[int, bool], MeasuredBlock] = field(default_factory=dict)
+
+    @cached_property
+    def genes(self) -> NDArray[np.int64]:
+        """Columns of the screen in the order of the gene names `(n_genes,)`."""
+        names = self.effects.genes
+        return np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
+
+    @cached_property
+    def train_mean(self) -> NDArray[np.float64] | None:
+        """Unweighted mean Δ of the training perturbations `(n_genes,)`, in the order of the names; None without any."""
+        if not self.train.perturbations:
+            return None
+        return np.asarray(self.train.delta.mean(axis=0)[self.genes], dtype=np.float64)
+
+    @cached_property
+    def gene_sets(self) -> Mapping[str, NDArray[np.bool_]]:
+        """Genes picked by the controls, in the order of the names."""
+        return MappingProxyType({name: chosen[self.genes] for name, chosen in control_gene_sets(self.effects).items()})
+
+    @cached_property
+    def target(self) -> NDArray[np.bool_]:
+        """Which gene is a target of which scored perturbation `(n_perturbations, n_genes)`; none where targets are kept."""
+        place = {gene: i for i, gene in enumerate(sorted(self.effects.genes))}
+        out = np.zeros((len(self.perturbations), len(place)), dtype=np.bool_)
+        if self.exclude_targets:
+            for i, name in enumerate(self.perturbations):
+                out[i, [place[gene] for gene in name.genes if gene in place]] = True
+        return out
+
+    @cached_property
+    def _moments(self) -> PanelMoments | None:
+        """Over the cells of all scored and training perturbations."""
+        panel = self.effects.take((*self.perturbations, *self.train.perturbations))
+        return PanelMoments.of(panel)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64] | None:
+        return train_weights(self.train) if self.train.perturbations else None
+
+    def blocks(self, *, contrasts: bool) -> Iterator[MeasuredBlock]:
+        """Yield consecutive rows, a block of about a million entries at a time; small tables are kept for the next model."""
+        n_genes = max(1, len(self.genes))
+        step = max(1, _BLOCK_ENTRIES // n_genes)
+        keep = len(self.perturbations) * n_genes <= _KEPT_ENTRIES
+        for start in range(0, len(self.perturbations), step):
+            block = self._kept.get((start, contrasts))
+            if block is None:
+                block = self._block(slice(start, min(start + step, len(self.perturbations))), contrasts=contrasts)
+            if keep:
+                self._kept[start, contrasts] = block
+            yield block
+
+    def _block(self, rows: slice, *, contrasts: bool) -> MeasuredBlock:
+        real = self.effects.take(self.perturbations[rows])
+        noise = unforeseeable_variance(real, weights=self._weights)
+        rest = rest_statistic(real, self._moments)
+        contrast = contrast_of_real(real) if contrasts else None
+        return MeasuredBlock(
+            rows=rows,
+            effects=real,
+            true=real.delta[:, self.genes],
+            strength=strength(real)[:, self.genes],
+            counted=~self.target[rows],
+            noise=None if noise is None else noise[:, self.genes],
+            rest=None if rest is None else rest[:, self.genes],
+            contrast=None if contrast is None else contrast.take(self.genes),
+        )

@@ -1,0 +1,100 @@
+"""A technical duplicate: half of the cells of each perturbation as the prediction of the other half."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge._rng import as_rng
+from perturbridge.evaluation import DUPLICATE, Scorer
+from perturbridge.screens import pseudobulk
+from perturbridge.values import UNASSIGNED_CODE, Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from perturbridge.values import Effects, PerturbationName, ScoreTable, Screen
+
+__all__ = ["half_effects", "score_duplicate"]
+
+Halves = tuple["Effects", "Effects"]
+
+
+def half_effects(screen: Screen, *, seed: int) -> Halves:
+    """Sum a random half of the cells of each perturbation and context, controls too, and the other half, apart.
+
+    Parameters
+    ----------
+    screen
+        The screen; it is read twice.
+    seed
+        Draws the halves.
+    """
+    first = _half(screen, as_rng(seed))
+    sides = (np.where(chosen, screen.perturbation_codes, UNASSIGNED_CODE) for chosen in (first, ~first))
+    one, other = (
+        pseudobulk(replace(screen, perturbation_codes=codes, findings=()), min_cells=1, on_few="drop")
+        for codes in sides
+    )
+    return one, other
+
+
+def _half(screen: Screen, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Every second cell of each perturbation and context, in a random order."""
+    context = np.zeros(screen.n_cells, dtype=np.int64) if screen.context is None else screen.context.codes
+    order = rng.permutation(screen.n_cells)
+    order = order[np.lexsort((context[order], screen.perturbation_codes[order]))]
+    codes, contexts = screen.perturbation_codes[order], context[order]
+    new = np.r_[True, (np.diff(codes) != 0) | (np.diff(contexts) != 0)]
+    start = np.flatnonzero(new)
+    place = np.arange(len(order)) - np.repeat(start, np.diff(np.r_[start, len(order)]))
+    # Groups of an odd number give their odd cell to either side in turn, so that no side is the larger one.
+    turn = np.repeat(np.arange(len(start)) % 2, np.diff(np.r_[start, len(order)]))
+    out = np.empty(len(order), dtype=np.bool_)
+    out[order] = (place + turn) % 2 == 0
+    return out
+
+
+def score_duplicate(
+    halves: Halves,
+    perturbations: Sequence[PerturbationName],
+    *,
+    train: Sequence[PerturbationName] | None,
+    fold: str = "",
+    metrics: Sequence[str] | None = None,
+    split_hash: str = "",
+) -> ScoreTable | None:
+    """Score one half of the cells as a prediction of the other; None where fewer than two perturbations have cells in both.
+
+    Parameters
+    ----------
+    halves
+        Effects of either half.
+    perturbations
+        Those the models are scored on; the ones with a single cell are left out.
+    train
+        Training perturbations, the reference of some metrics, from the second half.
+    fold, metrics, split_hash
+        As in `score`.
+    """
+    one, other = halves
+    both = set(one.perturbations) & set(other.perturbations)
+    names = tuple(name for name in perturbations if name in both)
+    if len(names) < 2:
+        return None
+    rows = one.take(names)
+    twin = Prediction(
+        perturbations=names,
+        genes=one.genes,
+        delta=rows.delta,
+        status=("predicted",) * len(names),
+        detail=("",) * len(names),
+        model=DUPLICATE,
+    )
+    known = None if train is None else [name for name in train if name in set(other.perturbations)]
+    scorer = Scorer(other, names, train=known or None)
+    return scorer.score(twin, fold=fold, metrics=metrics, split_hash=split_hash)
