@@ -64,7 +64,7 @@ def on_profiles(data: Path, *, quick: bool) -> list[dict]:
         for k in range(1 if quick else 5)
     ]
     third = {key: float(np.mean([found[key] for found in shuffles])) for key in shuffles[0]}
-    rows.append({"model": "with a third, shuffled source (mean of 5 shuffles)", **third})
+    rows.append({"model": "with a third, shuffled source (mean over shuffles)", **third})
     rows.append(
         {"model": "everything, the same folds as the shuffles", **ratio_rows(both, views, seeds=1 if quick else 2)}
     )
