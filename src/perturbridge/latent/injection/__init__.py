@@ -1,0 +1,1 @@
+"""Ways to tell the decoder what was done to a cell."""
