@@ -24,11 +24,17 @@ class SparseRows:
     shape
         `(n_cells, n_genes)`.
     row, col
-        Cell in the batch and gene of each value `(n_values,)`, int64.
+        Cell in the batch and gene of each value `(n_values,)`.
     value
-        Counts, or log1p values `(n_values,)`, float32.
+        Counts, or log1p values `(n_values,)`.
     at
-        `row · n_genes + col`, position in the flattened dense matrix `(n_values,)`.
+        `row · n_genes + col`, position in the flattened dense matrix `(n_values,)`, int64, each once.
+    offsets
+        Where the values of each cell begin and end `(n_cells + 1,)`, int64.
+    total, log_factorial
+        Σ x and Σ ln x! over the genes of each cell `(n_cells,)`.
+    is_plain
+        True where every value is known to be a whole number of at most 16.
     """
 
     shape: tuple[int, int]
@@ -36,42 +42,59 @@ class SparseRows:
     col: Tensor
     value: Tensor
     at: Tensor
-
-    @classmethod
-    def of(cls, row: Tensor, col: Tensor, value: Tensor, *, shape: tuple[int, int]) -> SparseRows:
-        """Build from cells, genes and values of equal length."""
-        return cls(shape, row, col, value, row * shape[1] + col)
+    offsets: Tensor
+    total: Tensor
+    log_factorial: Tensor
+    is_plain: bool = False
 
     @classmethod
     def from_dense(cls, matrix: Tensor) -> SparseRows:
         """Build from a dense matrix `(n_cells, n_genes)`."""
+        n_genes = matrix.shape[1]
         row, col = torch.nonzero(matrix, as_tuple=True)
-        return cls.of(row, col, matrix[row, col], shape=(matrix.shape[0], matrix.shape[1]))
+        ends = torch.bincount(row, minlength=len(matrix)).cumsum(0)
+        return cls(
+            shape=(len(matrix), n_genes),
+            row=row,
+            col=col,
+            value=matrix[row, col],
+            at=row * n_genes + col,
+            offsets=torch.cat([torch.zeros_like(ends[:1]), ends]),
+            total=matrix.sum(1),
+            log_factorial=torch.lgamma(matrix + 1).sum(1),
+        )
 
     @classmethod
     def stack(cls, parts: Sequence[SparseRows]) -> SparseRows:
         """Put cells of several below one another."""
-        starts = [0]
+        cells, values = [0], [0]
         for part in parts:
-            starts.append(starts[-1] + part.shape[0])
-        return cls.of(
-            torch.cat([part.row + start for part, start in zip(parts, starts, strict=False)]),
-            torch.cat([part.col for part in parts]),
-            torch.cat([part.value for part in parts]),
-            shape=(starts[-1], parts[0].shape[1]),
+            cells.append(cells[-1] + part.shape[0])
+            values.append(values[-1] + len(part.value))
+        n_genes = parts[0].shape[1]
+        row = torch.cat([part.row + start for part, start in zip(parts, cells, strict=False)])
+        col = torch.cat([part.col for part in parts])
+        heads = [part.offsets[:-1] + start for part, start in zip(parts, values, strict=False)]
+        return cls(
+            shape=(cells[-1], n_genes),
+            row=row,
+            col=col,
+            value=torch.cat([part.value for part in parts]),
+            at=row * n_genes + col,
+            offsets=torch.cat([*heads, parts[-1].offsets[-1:] + values[-2]]),
+            total=torch.cat([part.total for part in parts]),
+            log_factorial=torch.cat([part.log_factorial for part in parts]),
+            is_plain=all(part.is_plain for part in parts),
         )
 
-    def total(self) -> Tensor:
-        """Sum over genes `(n_cells,)`."""
-        return torch.zeros(self.shape[0], dtype=self.value.dtype, device=self.value.device).index_add_(
-            0, self.row, self.value
-        )
+    def by_cell(self, values: Tensor) -> Tensor:
+        """Sum one number per value over each cell `(n_cells,)`."""
+        return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
 
     def dense(self, values: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """Lay out one number per value that is not zero as `(n_cells, n_genes)`."""
-        out = torch.zeros(self.shape, dtype=dtype, device=values.device)
-        out.view(-1)[self.at] = values.to(dtype)
-        return out
+        out = torch.zeros(self.shape[0] * self.shape[1], dtype=dtype, device=values.device)
+        return out.scatter_add_(0, self.at, values.to(dtype)).view(self.shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

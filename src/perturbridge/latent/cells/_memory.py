@@ -62,17 +62,17 @@ def chunks(source: CountSource, rows: NDArray[np.int64]) -> Iterator[tuple[RowCh
 
 def load_rows(source: CountSource, rows: NDArray[np.int64], *, genes: GeneMap, device: torch.device) -> MemoryReader:
     """Read ascending rows of a source into memory, or onto a device."""
-    lengths, columns, values = [], [], []
+    parts = []
     for chunk, wanted in chunks(source, rows):
         indptr, column, value = genes.select(chunk)
         if len(wanted) != chunk.n_rows:
             kept = np.zeros(chunk.n_rows, dtype=bool)
             kept[wanted] = True
-            each = np.repeat(kept, np.diff(indptr))
+            lengths = np.diff(indptr)
+            each = np.repeat(kept, lengths)
+            indptr = np.concatenate([[0], np.cumsum(lengths[wanted])])
             column, value = column[each], value[each]
-        lengths.append(np.diff(indptr)[wanted])
-        columns.append(column)
-        values.append(value)
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    table = RowTable(indptr, np.concatenate(columns), np.concatenate(values), n_genes=genes.n_genes, device=str(device))
-    return MemoryReader(table, rows, n_cells=source.shape[0])
+        parts.append((indptr, column, value))
+    if not parts:
+        parts.append((np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)))
+    return MemoryReader(RowTable(parts, n_genes=genes.n_genes, device=device), rows, n_cells=source.shape[0])

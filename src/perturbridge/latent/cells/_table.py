@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,11 +11,20 @@ import torch
 from ._batch import SparseRows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from perturbridge.values import RowChunk
 
-__all__ = ["GeneMap", "RowTable"]
+    Selected: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+
+__all__ = ["TABLE_ROWS", "GeneMap", "RowTable"]
+
+# Counts up to this one are looked up.
+TABLE_ROWS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +42,7 @@ class GeneMap:
     places: NDArray[np.int64] | None
     n_genes: int
 
-    def select(self, chunk: RowChunk) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    def select(self, chunk: RowChunk) -> Selected:
         """Return `indptr`, genes of the model and values of a chunk, without genes the model does not have and without stored zeros."""
         columns = np.asarray(chunk.indices) if self.places is None else self.places[chunk.indices]
         data = np.asarray(chunk.data, dtype=np.float32)
@@ -50,24 +59,24 @@ class RowTable:
 
     Parameters
     ----------
-    indptr
-        Start of each row, kept on the host `(n_rows + 1,)`.
-    columns, values
-        Genes and values `(n_values,)`.
+    parts
+        Rows, a stretch at a time: start of each row, genes and values, as `GeneMap.select` gives them.
     n_genes
         Genes of the model.
     device
-        Where genes and values lie.
+        Where everything lies but the starts, which the host needs to know how much there is to take.
     """
 
-    def __init__(
-        self, indptr: NDArray[np.int64], columns: NDArray[Any], values: NDArray[Any], *, n_genes: int, device: str
-    ) -> None:
-        self.indptr = indptr
-        self.n_genes = n_genes
-        self.device = torch.device(device)
-        self._columns = torch.from_numpy(np.ascontiguousarray(columns, dtype=np.int32)).to(self.device)
-        self._values = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self.device)
+    def __init__(self, parts: Sequence[Selected], *, n_genes: int, device: torch.device) -> None:
+        lengths = np.concatenate([np.diff(part[0]) for part in parts])
+        self.indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.n_genes, self.device = n_genes, device
+        self._columns = torch.from_numpy(np.concatenate([part[1] for part in parts])).to(device)
+        self._values = torch.from_numpy(np.concatenate([part[2] for part in parts])).to(device)
+        sums = [_sums(*part) for part in parts]
+        self._total = torch.cat([total for total, _, _ in sums]).to(device)
+        self._log_factorial = torch.cat([log for _, log, _ in sums]).to(device)
+        self._is_whole = all(whole for _, _, whole in sums)
 
     @property
     def n_rows(self) -> int:
@@ -77,13 +86,35 @@ class RowTable:
     def take(self, rows: NDArray[np.int64]) -> SparseRows:
         """Return some rows, in this order."""
         starts = self.indptr[rows]
-        lengths = self.indptr[rows + 1] - starts
-        ends = np.cumsum(lengths)
-        n_values = int(ends[-1]) if len(ends) else 0
-        row = np.repeat(np.arange(len(rows)), lengths)
-        place = np.arange(n_values) + np.repeat(starts - (ends - lengths), lengths)
-        if self.device.type == "cpu":
-            at, row_ = torch.from_numpy(place), torch.from_numpy(row)
-        else:
-            at, row_ = torch.from_numpy(place).to(self.device), torch.from_numpy(row).to(self.device)
-        return SparseRows.of(row_, self._columns[at].long(), self._values[at], shape=(len(rows), self.n_genes))
+        ends = np.cumsum(self.indptr[rows + 1] - starts)
+        offsets_ = np.concatenate([[0], ends])
+        shift = torch.from_numpy(starts - offsets_[:-1]).to(self.device)
+        offsets = torch.from_numpy(offsets_).to(self.device)
+        which = torch.from_numpy(rows).to(self.device)
+        n_values = int(ends[-1])
+        row = torch.repeat_interleave(torch.arange(len(rows), device=self.device), offsets.diff(), output_size=n_values)
+        place = shift.index_select(0, row) + torch.arange(n_values, device=self.device)
+        col = self._columns.index_select(0, place)
+        value = self._values.index_select(0, place)
+        # Asking a GPU for its largest value would make the host wait, and no table is used there.
+        plain = self._is_whole and self.device.type == "cpu" and n_values > 0 and float(value.amax()) <= TABLE_ROWS
+        return SparseRows(
+            shape=(len(rows), self.n_genes),
+            row=row,
+            col=col,
+            value=value,
+            at=torch.add(col, row, alpha=self.n_genes),
+            offsets=offsets,
+            total=self._total.index_select(0, which),
+            log_factorial=self._log_factorial.index_select(0, which),
+            is_plain=plain,
+        )
+
+
+def _sums(indptr: NDArray[np.int64], _: NDArray[np.int32], values: NDArray[np.float32]) -> tuple[Tensor, Tensor, bool]:
+    """Σ x and Σ ln x! by row, and whether every value is a whole number."""
+    offsets, value = torch.from_numpy(indptr), torch.from_numpy(values).double()
+    total, log = (
+        torch.segment_reduce(of, "sum", offsets=offsets, initial=0).float() for of in (value, torch.lgamma(value + 1))
+    )
+    return total, log, bool((value == value.round()).all())

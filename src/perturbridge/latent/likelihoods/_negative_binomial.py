@@ -10,6 +10,8 @@ from torch.autograd.function import once_differentiable
 from ._rising import rising
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from perturbridge.latent.cells._batch import SparseRows
@@ -52,69 +54,31 @@ def negative_binomial(
         Log-likelihood in nats `(n_cells,)`, ln x! included; higher is better. Agrees with `scvi.distributions.NegativeBinomial` and
         `ZeroInflatedNegativeBinomial`.
     """
-    result: Tensor = _Fused.apply(logits, log_library, log_theta, zero_logits, counts, sets)
-    return result
+    fused: Callable[..., Tensor] = _Fused.apply  # type: ignore[no-untyped-call, assignment]
+    return fused(logits.contiguous(), log_library, log_theta, zero_logits, counts, sets)
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401 - torch's own context
-        logits: Tensor,
-        log_library: Tensor,
-        log_theta: Tensor,
-        zero_logits: Tensor | None,
-        counts: SparseRows,
-        sets: Tensor | None,
-    ) -> Tensor:
-        wanted = any(ctx.needs_input_grad)
-        one_per_cell = sets is None and len(log_theta) > 1
-        theta = log_theta.exp()
-        by_cell = theta[sets] if sets is not None else theta
-        rate = torch.softmax(logits, dim=1)
-        mean = rate * log_library.exp()
-        ratio = mean.div_(by_cell)
-        weight = ratio / (ratio + 1)
-        none = ratio.log1p_().mul_(by_cell).neg_()  # ln NB(0) = −θ ln(1 + μ/θ)
-        at, x, row = counts.at, counts.value, counts.row
-        weight_at, none_at = weight.reshape(-1)[at], none.reshape(-1)[at]
-        theta_at = by_cell[row, counts.col] if len(by_cell) > 1 else by_cell[0][counts.col]
-        table = None
-        if logits.device.type == "cpu" and not one_per_cell:
-            table = (sets[row] if sets is not None else torch.zeros_like(row), counts.col)
-        sums, slopes = rising(x, theta if table else theta_at, table, gradient=wanted)
-        log_rate = _log_rate(logits, rate, counts)
-        log_sum = theta_at.log() - none_at / theta_at  # ln(θ + μ)
-        seen = x * (log_rate + log_library.reshape(-1)[row] - log_sum) + sums - torch.lgamma(x + 1)
-        zeros_share = None if zero_logits is None else torch.sigmoid(none - zero_logits).reshape(-1)
-        value, dense = none, none
-        if zero_logits is not None and zeros_share is not None:
-            dense = torch.logaddexp(zero_logits, none)
-            dense.reshape(-1)[at] = none_at
-            value = dense - torch.nn.functional.softplus(zero_logits)
-            zeros_share[at] = 1
-        total = value.sum(1).index_add_(0, row, seen)
-        if wanted:
-            pull = weight.mul_(by_cell).neg_()
-            turn = none - pull
-            zero_pull = None
-            if zero_logits is not None and zeros_share is not None:
-                share = zeros_share.reshape(pull.shape)
-                pull *= share
-                turn *= share
-                zero_pull = (1 - share) - torch.sigmoid(zero_logits)
-            kept = x * (1 - weight_at)
-            pull.reshape(-1).index_add_(0, at, kept)
-            assert_slopes = slopes if slopes is not None else torch.zeros_like(x)
-            turn.reshape(-1).index_add_(0, at, theta_at * assert_slopes - kept)
-            whole = pull.sum(1, keepdim=True)
-            ctx.save_for_backward(pull.addcmul_(rate, whole, value=-1), whole, turn, zero_pull, sets)
+    def forward(ctx: Any, *inputs: Any) -> Tensor:  # noqa: ANN401 - torch's own signature
+        logits, log_library, log_theta, zero_logits, counts, sets = inputs
+        total, kept = _evaluate(
+            logits,
+            log_theta,
+            counts,
+            log_library=log_library,
+            sets=sets,
+            zero_logits=zero_logits,
+            gradient=any(ctx.needs_input_grad),
+        )
+        if kept is not None:
+            ctx.save_for_backward(*kept, sets)
             ctx.n_sets = len(log_theta)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own context
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own signature
         by_logits, by_library, turn, zero_pull, sets = ctx.saved_tensors
         column = upstream.unsqueeze(1)
         if sets is not None:
@@ -128,7 +92,67 @@ class _Fused(torch.autograd.Function):
         return by_logits * column, by_library * column, by_theta, by_zero, None, None
 
 
-def _log_rate(logits: Tensor, rate: Tensor, counts: SparseRows) -> Tensor:
-    """Ln softmax at the counts that are not zero, finite where softmax itself underflows."""
+def _evaluate(
+    logits: Tensor,
+    log_theta: Tensor,
+    counts: SparseRows,
+    *,
+    log_library: Tensor,
+    sets: Tensor | None,
+    zero_logits: Tensor | None,
+    gradient: bool,
+) -> tuple[Tensor, tuple[Tensor | None, ...] | None]:
+    """Value by cell, and by cell and gene the derivatives after logits, ln library (by cell), ln θ and zero_logits.
+
+    Buffers of the size of the batch are written over where they can be: a new one costs more than the arithmetic on it.
+    """
+    at, x = counts.at, counts.value
+    theta = log_theta.exp() if sets is None else log_theta.exp().index_select(0, sets)
+    rate = torch.softmax(logits, dim=1)
+    none = (log_library.exp() / theta).mul_(rate)  # μ/θ for now
+    weight = none + 1
+    torch.div(none, weight, out=weight)  # μ/(θ + μ)
+    minus = -theta
+    none.log1p_().mul_(minus)  # ln NB(0) = −θ ln(1 + μ/θ)
+    weight_at, none_at = weight.view(-1).index_select(0, at), none.view(-1).index_select(0, at)
+    theta_at = theta.view(-1).index_select(0, at if len(theta) > 1 else counts.col)
+    sums, slopes = _rising(counts, log_theta, theta_at, sets=sets, gradient=gradient)
+    # Of ln μ = logit − normalizer + ln l the last two are the same for a cell: they meet Σ x, not every x.
     normalizer = logits.amax(1) - rate.amax(1).log()
-    return logits.reshape(-1)[counts.at] - normalizer[counts.row]
+    log_sum = theta_at.log() - none_at / theta_at  # ln(θ + μ)
+    seen = x * (logits.view(-1).index_select(0, at) - log_sum) + sums
+    total = counts.by_cell(seen) + counts.total * (log_library.view(-1) - normalizer) - counts.log_factorial
+    total += none.sum(1) if zero_logits is None else _mixed(none, zero_logits, at=at, none_at=none_at)
+    if slopes is None:
+        return total, None
+    zero_pull = None
+    share = None if zero_logits is None else torch.sigmoid(none - zero_logits)
+    pull = weight.mul_(minus)
+    turn = none.sub_(pull)
+    if share is not None and zero_logits is not None:
+        share.view(-1).index_fill_(0, at, 1)
+        pull *= share
+        turn *= share
+        zero_pull = share.neg_().add_(1).sub_(torch.sigmoid(zero_logits))
+    kept = x * (1 - weight_at)
+    pull.view(-1).scatter_add_(0, at, kept)
+    turn.view(-1).scatter_add_(0, at, theta_at * slopes - kept)
+    whole = pull.sum(1, keepdim=True)
+    return total, (pull.addcmul_(rate, whole, value=-1), whole, turn, zero_pull)
+
+
+def _rising(
+    counts: SparseRows, log_theta: Tensor, theta_at: Tensor, *, sets: Tensor | None, gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    one_per_cell = sets is None and len(log_theta) > 1
+    if theta_at.device.type != "cpu" or one_per_cell:
+        return rising(counts.value, theta_at, gradient=gradient)
+    row = None if sets is None else sets.index_select(0, counts.row)
+    return rising(counts.value, log_theta.exp(), (row, counts.col), is_plain=counts.is_plain, gradient=gradient)
+
+
+def _mixed(none: Tensor, zero_logits: Tensor, *, at: Tensor, none_at: Tensor) -> Tensor:
+    """Σ over zeros of ln(π + (1 − π) NB(0)), and over the others of ln(1 − π) + ln NB(0), by cell."""
+    mixed = torch.logaddexp(zero_logits, none)
+    mixed.view(-1).index_copy_(0, at, none_at)
+    return mixed.sub_(torch.nn.functional.softplus(zero_logits)).sum(1)

@@ -26,8 +26,8 @@ def log_values(counts: SparseRows, *, scaled: bool, logged: bool, target_sum: fl
         return counts.value
     if not scaled:
         return counts.value.log1p()
-    scale = target_sum / counts.total().clamp_min(1)
-    return (counts.value * scale[counts.row]).log1p()
+    scale = target_sum / counts.total.clamp_min(1)
+    return (counts.value * scale.index_select(0, counts.row)).log1p()
 
 
 class Encoder(nn.Module):

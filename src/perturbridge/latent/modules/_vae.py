@@ -192,4 +192,4 @@ class Vae(nn.Module):
 
 def observed_log_library(batch: Batch) -> Tensor:
     """Ln of the counts of each cell `(n_cells, 1)`; a cell without any counts as one."""
-    return batch.counts.total().clamp_min(1).log().unsqueeze(1)
+    return batch.counts.total.clamp_min(1).log().unsqueeze(1)
