@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -131,7 +131,7 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
     with joined_world(device) as world:
         run = Run(
             module=module.to(device),
-            penalties=nn.ModuleList(built).to(device),
+            penalties=nn.ModuleList(cast("list[nn.Module]", built)).to(device),
             data=make_dataset(screen, chosen.train, codes=codes, genes=genes, device=device, training=training),
             held=make_dataset(screen, chosen.held, codes=codes, genes=genes, device=device),
             train_rows=chosen.train,

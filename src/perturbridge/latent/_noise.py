@@ -10,15 +10,20 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Noise", "generator"]
+__all__ = ["Noise", "generator", "reseed"]
 
 
 def generator(*seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator of its own for a tuple of seeds; torch's global one is never touched."""
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     made = torch.Generator(device=device)
-    made.manual_seed(int(state) & (2**63 - 1))
+    reseed(made, *seed)
     return made
+
+
+def reseed(source: torch.Generator, *seed: int) -> None:
+    """Set a generator to what a tuple of seeds says."""
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    source.manual_seed(int(state) & (2**63 - 1))
 
 
 class Noise:

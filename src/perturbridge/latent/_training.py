@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from perturbridge._checks import one_of
 from perturbridge.errors import FitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Training"]
 

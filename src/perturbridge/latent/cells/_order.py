@@ -56,7 +56,7 @@ class Plan:
 
     def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Group of each row."""
-        return self.groups[rows // self.block_rows]
+        return np.asarray(self.groups[rows // self.block_rows], dtype=np.int64)
 
     def members(self, rows: NDArray[np.int64], group: int) -> NDArray[np.int64]:
         """Those of the rows that are in a group."""

@@ -54,7 +54,7 @@ def negative_binomial(
         Log-likelihood in nats `(n_cells,)`, ln x! included; higher is better. Agrees with `scvi.distributions.NegativeBinomial` and
         `ZeroInflatedNegativeBinomial`.
     """
-    fused: Callable[..., Tensor] = _Fused.apply  # type: ignore[no-untyped-call, assignment]
+    fused: Callable[..., Tensor] = _Fused.apply
     return fused(logits.contiguous(), log_library, log_theta, zero_logits, counts, sets)
 
 

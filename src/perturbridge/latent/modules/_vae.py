@@ -13,7 +13,6 @@ from perturbridge.latent.likelihoods._negative_binomial import negative_binomial
 
 from ._decoder import Decoded, Decoder
 from ._encoder import Encoder, log_values
-from ._posterior import Posterior
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from perturbridge.latent._noise import Noise
     from perturbridge.latent.cells._batch import Batch
     from perturbridge.latent.injection._interface import InjectionSpec
+
+    from ._posterior import Posterior
 
 __all__ = ["Terms", "Vae"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,16 +10,17 @@ import torch
 from torch import nn
 
 from perturbridge.errors import FitError
-from perturbridge.latent._noise import Noise, generator
+from perturbridge.latent._noise import Noise, reseed
 from perturbridge.latent.cells._order import Batches
 
+from ._adam import Adam
 from ._objective import objective
 from ._schedule import kl_weight, learning_rate
 from ._state import RunState, read_state, write_state
 from ._watch import held_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -91,81 +91,73 @@ def train(run: Run, *, progress: Callable[[int, int], None] | None = None) -> Ru
     Raises
     ------
     FitError
-        If the loss is no longer a number.
+        If the loss is no longer a number, or the checkpoint is of another run.
     """
     modules = nn.ModuleList([run.module, run.penalties])
-    parameters = [p for p in modules.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(
-        parameters,
-        lr=run.training.learning_rate,
-        eps=run.training.adam_epsilon,
-        weight_decay=run.training.weight_decay,
-        fused=True,
-    )
+    training, file = run.training, run.training.checkpoint
+    optimizer = Adam(modules.parameters(), epsilon=training.adam_epsilon, weight_decay=training.weight_decay)
     state = RunState()
-    file = run.training.checkpoint
     if file is not None and file.exists():
         state = read_state(file, modules=modules, optimizer=optimizer, fingerprint=run.fingerprint)
-    if run.training.compile:
+    if training.compile:
         run.module.encoder.compile()
         run.module.decoder.compile()
     source = torch.Generator(device=run.data.device)
-    per_epoch, order, order_of = run.batches.n_steps, run.train_rows, -1
-    started = time.perf_counter()
     while state.step < run.n_steps and not state.stopped:
-        epoch, within = divmod(state.step, per_epoch)
-        if epoch != order_of:
-            order, order_of = run.data.order(run.train_rows, seed=run.training.seed, epoch=epoch), epoch
-        modules.train()
-        _step(run, optimizer, state, order[slice(*run.batches.span(within))], source=source)
-        state.step += 1
-        if within == per_epoch - 1:
-            _close_epoch(run, state, modules, seconds=time.perf_counter() - started)
-            started = time.perf_counter()
-        if progress is not None and run.world.rank == 0:
-            progress(state.step, run.n_steps)
-        due = state.step % run.training.checkpoint_steps == 0 or state.step == run.n_steps or state.stopped
-        if file is not None and due and run.world.rank == 0:
-            write_state(file, state, modules=modules, optimizer=optimizer, fingerprint=run.fingerprint)
+        for rows in _rest_of_epoch(run, state, modules):
+            _step(run, state, rows, optimizer=optimizer, source=source)
+            if progress is not None and run.world.rank == 0:
+                progress(state.step, run.n_steps)
+            if state.step % training.checkpoint_steps == 0:
+                _keep(run, state, modules, optimizer=optimizer)
+        _close_epoch(run, state, modules)
+        _keep(run, state, modules, optimizer=optimizer)
     if state.best_weights:
         run.module.load_state_dict(state.best_weights)
     modules.eval()
     return state
 
 
-def _step(
-    run: Run, optimizer: torch.optim.Optimizer, state: RunState, rows: NDArray[np.int64], *, source: torch.Generator
-) -> None:
-    training = run.training
-    span = run.world.span(len(rows))
-    source.manual_seed(generator(STEP_NOISE, training.seed, state.step).initial_seed())
-    noise = Noise(source, span, len(rows))
+def _keep(run: Run, state: RunState, modules: nn.Module, *, optimizer: Adam) -> None:
+    file = run.training.checkpoint
+    if file is not None and run.world.rank == 0:
+        write_state(file, state, modules=modules, optimizer=optimizer, fingerprint=run.fingerprint)
+
+
+def _rest_of_epoch(run: Run, state: RunState, modules: nn.Module) -> Iterator[NDArray[np.int64]]:
+    """Rows of each step that is left in the epoch under way."""
+    epoch, done = len(state.history), state.step - len(state.history) * run.batches.n_steps
+    order = run.data.order(run.train_rows, seed=run.training.seed, epoch=epoch)
+    modules.train()
+    for within in range(done, run.batches.n_steps):
+        yield order[slice(*run.batches.span(within))]
+
+
+def _step(run: Run, state: RunState, rows: NDArray[np.int64], *, optimizer: Adam, source: torch.Generator) -> None:
+    training, span = run.training, run.world.span(len(rows))
+    reseed(source, STEP_NOISE, training.seed, state.step)
     loss, parts = objective(
         run.module,
         run.data.batch(rows[slice(*span)]),
-        noise,
+        Noise(source, span, len(rows)),
         penalties=list(run.penalties),
         weight=kl_weight(state.step, run.n_steps, training=training),
         free_bits=training.free_bits,
         share=state.step / run.n_steps,
     )
-    optimizer.zero_grad(set_to_none=True)
-    (loss * ((span[1] - span[0]) / len(rows))).backward()
-    trained = [p for group in optimizer.param_groups for p in group["params"]]
-    if run.world.size > 1:
-        for p in trained:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        run.world.add_up([p.grad for p in trained])
+    torch.autograd.backward(loss * ((span[1] - span[0]) / len(rows)))
+    gradient = optimizer.gradient()
+    run.world.add_up([gradient])
     if training.clip_norm is not None:
-        nn.utils.clip_grad_norm_(trained, training.clip_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(state.step, run.n_steps, training=training)
-    optimizer.step()
+        gradient.mul_((training.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1))
+    rate = learning_rate(state.step, run.n_steps, training=training)
+    state.step += 1
+    optimizer.step(gradient, number=state.step, rate=rate)
     for name, value in parts.items():
         state.sums[name] = state.sums[name] + value if name in state.sums else value
 
 
-def _close_epoch(run: Run, state: RunState, modules: nn.Module, *, seconds: float) -> None:
+def _close_epoch(run: Run, state: RunState, modules: nn.Module) -> None:
     """Record the epoch, look at the held-out cells, and decide whether to go on."""
     n = run.batches.n_steps
     record: dict[str, float | int] = {"epoch": len(state.history) + 1, "step": state.step}
@@ -174,7 +166,6 @@ def _close_epoch(run: Run, state: RunState, modules: nn.Module, *, seconds: floa
     if not math.isfinite(record["loss"]):
         problem = f"The loss is {record['loss']} in epoch {record['epoch']}."
         raise FitError(problem, cure="Lower learning_rate, or set clip_norm, such as 100.")
-    record["seconds"] = seconds
     if len(run.held_rows):
         _share_buffers(run, modules)
         modules.eval()

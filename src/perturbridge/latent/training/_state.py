@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from ._adam import Adam
 
 __all__ = ["RunState", "read_state", "write_state"]
 
@@ -54,15 +55,12 @@ class RunState:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def write_state(
-    path: Path, state: RunState, *, modules: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str
-) -> None:
+def write_state(path: Path, state: RunState, *, modules: nn.Module, optimizer: Adam, fingerprint: str) -> None:
     """Write the run to one file, which appears whole or not at all."""
     tensors = {f"weights.{name}": value for name, value in modules.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best_weights.items()}
     tensors |= {f"sums.{name}": value for name, value in state.sums.items()}
-    for i, parameter in enumerate(_parameters(optimizer)):
-        tensors |= {f"optimizer.{i}.{name}": value for name, value in optimizer.state[parameter].items()}
+    tensors |= {"adam.mean": optimizer.mean, "adam.square": optimizer.square}
     about = {
         "format": FORMAT,
         "version": VERSION,
@@ -78,7 +76,7 @@ def write_state(
         temporary.write_bytes(payload)
 
 
-def read_state(path: Path, *, modules: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> RunState:
+def read_state(path: Path, *, modules: nn.Module, optimizer: Adam, fingerprint: str) -> RunState:
     """Read what `write_state` wrote into the modules and the optimizer, and return where the run stands.
 
     Raises
@@ -86,7 +84,7 @@ def read_state(path: Path, *, modules: nn.Module, optimizer: torch.optim.Optimiz
     FitError
         If the file is damaged, or belongs to a run with other cells or settings.
     """
-    device = next(modules.parameters()).device
+    device = optimizer.mean.device
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             about = json.loads((file.metadata() or {}).get("run", "{}"))
@@ -102,10 +100,8 @@ def read_state(path: Path, *, modules: nn.Module, optimizer: torch.optim.Optimiz
         return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
     modules.load_state_dict(part("weights."))
-    for i, parameter in enumerate(_parameters(optimizer)):
-        kept = part(f"optimizer.{i}.")
-        if kept:
-            optimizer.state[parameter].update(kept)
+    optimizer.mean.copy_(tensors["adam.mean"])
+    optimizer.square.copy_(tensors["adam.square"])
     return RunState(
         step=about["step"],
         best=about["best"],
@@ -115,7 +111,3 @@ def read_state(path: Path, *, modules: nn.Module, optimizer: torch.optim.Optimiz
         sums=part("sums."),
         history=about["history"],
     )
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -22,7 +22,7 @@ __all__ = ["World", "joined_world", "resolve_device", "resolve_low"]
 
 @dataclass(frozen=True)
 class World:
-    """This process among those of the run.
+    """One process among those of the run.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class World:
         for group in by_dtype.values():
             flat = torch.cat([tensor.reshape(-1) for tensor in group])
             distributed.all_reduce(flat)
-            for tensor, part in zip(group, flat.split([t.numel() for t in group]), strict=True):
+            for tensor, part in zip(group, flat.split_with_sizes([t.numel() for t in group]), strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
 
 
@@ -103,7 +103,7 @@ def resolve_low(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return _has_native_bf16()
 
 
