@@ -14,6 +14,7 @@ from perturbridge.values import FittedStep, Latent
 from ._fitting import check_values, make_dataset, screen_mark
 from ._genes import match_genes
 from ._groupings import carried, codes_among, grouping, strata
+from ._refine import refined
 from .cells._dataset import Codes
 
 if TYPE_CHECKING:
@@ -129,13 +130,17 @@ def encode(
     cells: Cells,
     *,
     name: str,
+    refine: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Latent:
-    """Posterior means of z, biology first, as a `Latent` with the labels of its cells."""
+    """Posterior means of z, after `refine` steps on each cell's own q, as a `Latent` with the labels of its cells."""
     parts = []
     done = 0
     for batch in cells.batches():
-        parts.append(fitted.module.encode(batch).mean.cpu().numpy())
+        posterior = fitted.module.encode(batch)
+        if refine:
+            posterior = refined(fitted.module, batch, posterior, n_steps=refine)
+        parts.append(posterior.mean.cpu().numpy())
         done += batch.n_cells
         if progress is not None:
             progress(done, len(cells.rows))

@@ -56,6 +56,10 @@ class Fitted:
         Whether values are log1p already, and counts per cell after scaling.
     injection, conditions
         How and what is injected, or None.
+    labels, label_column
+        Labels of the classifier, in order, and the column they come from; none without semi-supervision.
+    context_z
+        Mean of the context columns of z by context `(n_contexts, n_latent_context)`.
     split_hash, seen, screen_mark
         Split of the fit, rows it saw, and a mark of the screen they are rows of.
     history
@@ -76,6 +80,9 @@ class Fitted:
     target_sum: float
     injection: InjectionSpec | None = None
     conditions: Conditions | None = None
+    labels: tuple[str, ...] = ()
+    label_column: str = ""
+    context_z: NDArray[np.float32]
     split_hash: str = ""
     seen: NDArray[np.int64]
     screen_mark: str = ""

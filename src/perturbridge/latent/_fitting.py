@@ -24,7 +24,7 @@ from .cells._order import Blocks
 from .cells._stream import StreamReader
 from .cells._table import GeneMap
 from .cells._totals import totals
-from .modules._vae import Vae
+from .modules._vae import Sizes, Vae
 from .training._loop import Run, train
 from .training._world import joined_world, resolve_device, resolve_low
 
@@ -57,6 +57,8 @@ class Request:
         Grouping the decoder is told.
     architecture, training, penalties, injection
         Settings.
+    labels
+        Grouping known for some cells, for semi-supervision.
     split, fold, rows
         See `choose_rows`.
     embedding
@@ -68,6 +70,7 @@ class Request:
     training: Training
     penalties: Sequence[PenaltySpec] = ()
     injection: InjectionSpec | None = None
+    labels: str | None = None
     split: Split | None = None
     fold: str | None = None
     rows: ArrayLike | None = None
@@ -95,22 +98,27 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
     labels = grouping(screen, request.context)
     known_cells(labels, chosen.seen, role="context")
     contexts = used_contexts(labels, chosen.seen)
+    told = grouping(screen, request.labels)
+    names = () if told is None else used_contexts(told, chosen.seen[told.codes[chosen.seen] >= 0])
     conditions = make_conditions(screen, request.embedding, wanted=request.injection is not None)
     codes = Codes(
         context=np.zeros(screen.n_cells, dtype=np.int64) if labels is None else codes_among(labels, contexts),
         stratum=strata(screen),
-        label=np.full(screen.n_cells, -1, dtype=np.int64),
+        label=np.full(screen.n_cells, -1, dtype=np.int64) if told is None else codes_among(told, names),
         condition=np.asarray(screen.perturbation_codes, dtype=np.int64) + 1,
         condition_table=None if conditions is None else conditions.table,
     )
     device = resolve_device(training.device)
     genes = GeneMap(None, screen.n_genes)
     module = Vae(
-        screen.n_genes,
-        len(contexts),
+        Sizes(
+            n_genes=screen.n_genes,
+            n_contexts=len(contexts),
+            n_condition=0 if conditions is None else conditions.table.shape[1],
+            n_labels=len(names),
+        ),
         architecture=architecture,
         injection=request.injection,
-        n_condition=0 if conditions is None else conditions.table.shape[1],
         logged=screen.normalization.kind == "log1p",
         target_sum=screen.normalization.target_sum,
         source=generator(WEIGHTS, training.seed),
@@ -141,6 +149,7 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
             fingerprint=_fingerprint(screen, chosen, request),
         )
         state = train(run, progress=progress)
+        context_z = context_means(run, len(contexts))
     return Fitted(
         module=module,
         architecture=architecture,
@@ -152,6 +161,9 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
         target_sum=module.target_sum,
         injection=request.injection,
         conditions=conditions,
+        labels=names,
+        label_column="" if told is None else told.column,
+        context_z=context_z,
         split_hash=chosen.split_hash,
         seen=chosen.seen,
         screen_mark=screen_mark(screen),
@@ -181,6 +193,22 @@ def used_contexts(labels: Labels | None, rows: NDArray[np.int64]) -> tuple[str, 
     if labels is None:
         return ("",)
     return tuple(labels.categories[i] for i in np.unique(labels.codes[rows]))
+
+
+@torch.no_grad()
+def context_means(run: Run, n_contexts: int) -> NDArray[np.float32]:
+    """Mean of the context columns of z over at most 10,000 cells of each context, 0 where there is none."""
+    # Cells on disk are not read once more for this: those that are held out lie in memory.
+    data, pool = (run.data, run.train_rows) if run.data.blocks is None else (run.held, run.held_rows)
+    n = run.module.architecture.n_latent
+    sums = np.zeros((n_contexts, run.module.architecture.n_dims - n))
+    size = np.zeros(n_contexts)
+    rows = np.concatenate([np.flatnonzero(data.codes.context[pool] == c)[:10_000] for c in range(n_contexts)])
+    for start in range(0, len(rows) if sums.size else 0, 1024):
+        batch = data.batch(pool[np.sort(rows)[start : start + 1024]])
+        np.add.at(sums, batch.context.cpu().numpy(), run.module.encode(batch).mean[:, n:].cpu().numpy())
+        np.add.at(size, batch.context.cpu().numpy(), 1)
+    return np.asarray(sums / np.maximum(size, 1)[:, None], dtype=np.float32)
 
 
 def make_dataset(

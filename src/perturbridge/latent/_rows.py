@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Fold, Screen, Split
 
-__all__ = ["Chosen", "choose_rows", "fold_of"]
+__all__ = ["Chosen", "as_rows", "choose_rows", "fold_of"]
 
 FEWEST_CELLS = 2
 MOST_HELD = 50_000
@@ -98,7 +98,7 @@ def choose_rows(
         allowed = table[screen.perturbation_codes]
     kept = np.flatnonzero(allowed)
     if rows is not None:
-        kept = _given(rows, n_cells=screen.n_cells)
+        kept = as_rows(rows, n_cells=screen.n_cells)
         outside = kept[~allowed[kept]] if split is not None else kept[:0]
         if len(outside):
             problem = f"{len(outside)} of the {len(kept)} rows to learn from are no training cells of the split, the first is {outside[0]}."
@@ -115,7 +115,14 @@ def choose_rows(
     )
 
 
-def _given(rows: ArrayLike, *, n_cells: int) -> NDArray[np.int64]:
+def as_rows(rows: ArrayLike, *, n_cells: int) -> NDArray[np.int64]:
+    """Turn a mask `(n_cells,)` or row numbers into ascending rows.
+
+    Raises
+    ------
+    DataError
+        If the mask has another length, or a row is named twice or does not exist.
+    """
     array = np.asarray(rows)
     if array.dtype == np.bool_:
         if array.shape != (n_cells,):

@@ -38,6 +38,8 @@ class Training:
         Final weight of the KL term; 1 is the evidence lower bound.
     free_bits
         Nats per dimension that cost nothing, against collapse.
+    label_strength
+        Weight of the cross-entropy of known labels (scANVI's classification ratio).
     validation
         Share of the cells that are held out to watch the bound; 0: none, and no early stopping.
     patience
@@ -72,6 +74,7 @@ class Training:
     warmup: float = 0.2
     beta: float = 1.0
     free_bits: float = 0.0
+    label_strength: float = 50.0
     validation: float = 0.1
     patience: int | None = 10
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -97,6 +100,7 @@ class Training:
             ("warmup", 0.0, 1.0),
             ("beta", 0.0, 1e6),
             ("free_bits", 0.0, 1e3),
+            ("label_strength", 0.0, 1e6),
             ("validation", 0.0, 0.9),
             ("patience", 1, 10**6),
             ("block_rows", 1, 10**7),

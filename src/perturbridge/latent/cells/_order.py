@@ -56,11 +56,12 @@ class Plan:
 
     def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Group of each row."""
-        return np.asarray(self.groups[rows // self.block_rows], dtype=np.int64)
+        found: NDArray[np.int64] = self.groups[rows // self.block_rows]
+        return found
 
     def members(self, rows: NDArray[np.int64], group: int) -> NDArray[np.int64]:
         """Those of the rows that are in a group."""
-        return rows[self.group_of(rows) == group]
+        return np.compress(self.group_of(rows) == group, rows)
 
     def is_same(self, other: Plan) -> bool:
         """True if the blocks are dealt alike."""

@@ -59,11 +59,14 @@ class Norm(nn.Module):
         super().__init__()
         self.batch = nn.BatchNorm1d(n_columns, eps=BATCH_NORM_EPS) if kind == "batch" else None
         self.is_layer = kind == "layer"
+        self.is_frozen = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to `(n_cells, n_columns)`."""
         if self.batch is not None:
-            if self.training and self.batch.num_batches_tracked is not None:
+            if self.is_frozen:
+                self.batch.eval()
+            elif self.training and self.batch.num_batches_tracked is not None:
                 # A plain mean over the first 100 steps: with 0.01 from the start a short run would keep the initial statistics.
                 seen = int(self.batch.num_batches_tracked) + 1
                 self.batch.momentum = max(BATCH_NORM_MOMENTUM, 1 / seen)

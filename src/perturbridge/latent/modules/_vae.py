@@ -13,6 +13,7 @@ from perturbridge.latent.likelihoods._negative_binomial import negative_binomial
 
 from ._decoder import Decoded, Decoder
 from ._encoder import Encoder, log_values
+from ._labels import LabelPrior
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
     from ._posterior import Posterior
 
-__all__ = ["Terms", "Vae"]
+__all__ = ["Sizes", "Terms", "Vae"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Terms:
-    """ELBO = log_likelihood − Σ_d kl − kl_library, per cell, in nats.
+    """ELBO = log_likelihood − Σ_d kl − kl_other, per cell, in nats.
 
     Parameters
     ----------
@@ -37,21 +38,44 @@ class Terms:
         ln p(x | z, l, context) at one sample of q `(n_cells,)`.
     kl
         KL(q(z | x) ‖ prior) by dimension `(n_cells, n_dims)`.
-    kl_library
-        KL of the library size, 0 where it is observed `(n_cells,)`.
+    kl_other
+        KL of the library size and of the label, 0 where both are observed `(n_cells,)`.
     posterior, z
         q(z | x) and the sample.
+    cross_entropy
+        Of the label, a scalar; None without labels.
     """
 
     log_likelihood: Tensor
     kl: Tensor
-    kl_library: Tensor
+    kl_other: Tensor
     posterior: Posterior
     z: Tensor
+    cross_entropy: Tensor | None = None
 
     def elbo(self) -> Tensor:
         """The bound for each cell `(n_cells,)`; higher is better."""
-        return self.log_likelihood - self.kl.sum(1) - self.kl_library
+        return self.log_likelihood - self.kl.sum(1) - self.kl_other
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes that the data decide.
+
+    Parameters
+    ----------
+    n_genes, n_contexts
+        Genes, and contexts of the decoder: one where there is no grouping.
+    n_condition
+        Columns of what is injected into the decoder.
+    n_labels
+        Labels that are known for some cells; 0: z has a standard normal prior.
+    """
+
+    n_genes: int
+    n_contexts: int
+    n_condition: int = 0
+    n_labels: int = 0
 
 
 class Vae(nn.Module):
@@ -59,12 +83,12 @@ class Vae(nn.Module):
 
     Parameters
     ----------
-    n_genes, n_contexts
-        Sizes; one context where there is no grouping.
+    sizes
+        What the data decide.
     architecture
         Settings.
     injection
-        How a condition of `n_condition` columns enters the decoder, or None.
+        How a condition enters the decoder, or None.
     logged, target_sum
         Whether values are log1p already; counts per cell after scaling (the Gaussian alone).
     source
@@ -73,17 +97,16 @@ class Vae(nn.Module):
 
     def __init__(
         self,
-        n_genes: int,
-        n_contexts: int,
+        sizes: Sizes,
         *,
         architecture: Architecture,
         injection: InjectionSpec | None = None,
-        n_condition: int = 0,
         logged: bool = False,
         target_sum: float = 1e4,
         source: torch.Generator,
     ) -> None:
         super().__init__()
+        n_genes, n_contexts = sizes.n_genes, sizes.n_contexts
         self.architecture = architecture
         self.logged, self.target_sum = logged, target_sum
         self.low = False
@@ -95,7 +118,7 @@ class Vae(nn.Module):
             if injection is None
             else injection.build(
                 n_dims=architecture.n_dims,
-                n_condition=n_condition,
+                n_condition=sizes.n_condition,
                 n_hidden=architecture.n_hidden,
                 n_layers=architecture.n_layers,
                 source=source,
@@ -107,6 +130,11 @@ class Vae(nn.Module):
         inferred = architecture.library == "latent"
         self.library = (
             Encoder(n_genes, 1, architecture=architecture, n_contexts=n_contexts, source=source) if inferred else None
+        )
+        self.labels = (
+            LabelPrior(architecture.n_dims, sizes.n_labels, n_hidden=architecture.n_hidden, source=source)
+            if sizes.n_labels
+            else None
         )
         self.register_buffer("library_prior", torch.tensor([[0.0, 1.0]]).repeat(n_contexts, 1))
 
@@ -178,16 +206,21 @@ class Vae(nn.Module):
     def forward(self, batch: Batch, noise: Noise, *, dropout: bool = False) -> Terms:
         """Terms of the bound at one sample; dropout and batch statistics belong to training alone."""
         drop = noise if dropout else None
-        posterior = self.encode(batch, drop)
+        return self.terms(self.encode(batch, drop), batch, noise, library=self.infer_library(batch, drop))
+
+    def terms(self, posterior: Posterior, batch: Batch, noise: Noise, *, library: Posterior | None = None) -> Terms:
+        """Terms of the bound for any q(z | x), at one sample of it."""
         z = posterior.at(noise.normal(posterior.mean.shape[1]))
-        library = self.infer_library(batch, drop)
         log_library = None if library is None else library.at(noise.normal(1))
+        other = self.library_kl(library, batch.context)
+        told = None if self.labels is None else self.labels(posterior, z, batch.label, noise=noise)
         return Terms(
             log_likelihood=self.log_likelihood(z, batch, log_library=log_library),
-            kl=posterior.kl(),
-            kl_library=self.library_kl(library, batch.context),
+            kl=posterior.kl() if told is None else told.kl,
+            kl_other=other if told is None else other + told.kl_label,
             posterior=posterior,
             z=z,
+            cross_entropy=None if told is None else told.cross_entropy,
         )
 
 

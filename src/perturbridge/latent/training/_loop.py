@@ -143,6 +143,7 @@ def _step(run: Run, state: RunState, rows: NDArray[np.int64], *, optimizer: Adam
         penalties=list(run.penalties),
         weight=kl_weight(state.step, run.n_steps, training=training),
         free_bits=training.free_bits,
+        label_strength=training.label_strength,
         share=state.step / run.n_steps,
     )
     torch.autograd.backward(loss * ((span[1] - span[0]) / len(rows)))

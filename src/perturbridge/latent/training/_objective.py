@@ -29,9 +29,10 @@ def objective(
     penalties: Sequence[Penalty],
     weight: float,
     free_bits: float,
+    label_strength: float,
     share: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """−mean ln p(x | z) + weight · Σ_d max(mean KL_d, free_bits) + mean KL_library + Σ penalties, nats per cell.
+    """−mean ln p(x | z) + weight · (Σ_d max(mean KL_d, free_bits) + mean KL_other) + label_strength · mean −ln q(y | z) + Σ penalties, nats per cell.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def objective(
         Further terms.
     weight, free_bits
         Weight of the KL term; nats per dimension that cost nothing.
+    label_strength
+        Weight of the cross-entropy of known labels.
     share
         Share of the run that is done.
 
@@ -52,8 +55,11 @@ def objective(
     terms: Terms = module(batch, noise, dropout=True)
     kl = terms.kl.mean(0)
     counted = kl.clamp_min(free_bits) if free_bits > 0 else kl
-    loss = -terms.log_likelihood.mean() + weight * (counted.sum() + terms.kl_library.mean())
+    loss = -terms.log_likelihood.mean() + weight * (counted.sum() + terms.kl_other.mean())
     parts = {"log_likelihood": terms.log_likelihood.detach().mean(), "kl": kl.detach().sum()}
+    if terms.cross_entropy is not None:
+        loss = loss + label_strength * terms.cross_entropy
+        parts["cross_entropy"] = terms.cross_entropy.detach()
     if penalties:
         z_bio, z_context = module.split(terms.z)
         view = StepView(
