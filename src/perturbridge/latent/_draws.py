@@ -25,9 +25,9 @@ __all__ = ["differential_expression", "sample_cells", "sample_posterior"]
 def differential_expression(
     model: LatentModel,
     screen: Screen,
+    *,
     first: ArrayLike,
     second: ArrayLike,
-    *,
     delta: float = 0.25,
     fdr: float = 0.05,
     seed: int = 0,

@@ -11,9 +11,9 @@ import torch
 from perturbridge.errors import FitError
 from perturbridge.values import FittedStep, Latent
 
-from ._fitting import check_values, make_dataset, screen_mark
 from ._genes import match_genes
 from ._groupings import carried, codes_among, grouping, strata
+from ._opening import check_values, make_dataset, screen_mark
 from ._refine import refined
 from .cells._dataset import Codes
 

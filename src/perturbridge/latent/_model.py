@@ -14,7 +14,8 @@ from ._bound import elbo
 from ._decode import decode, label_shares, normalized
 from ._diagnose import Diagnosis, diagnose
 from ._encode import encode, open_cells
-from ._fitting import Request, fit
+from ._fitting import fit
+from ._preparation import Request
 from ._surgery import surgery
 from ._training import Training
 from .saving._store import read_model, write_model

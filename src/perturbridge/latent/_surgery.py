@@ -12,10 +12,10 @@ from torch import nn
 from perturbridge.errors import FitError
 
 from ._encode import open_cells
-from ._fitting import check_values, make_dataset
 from ._genes import match_genes
 from ._groupings import codes_among, grouping, known_cells
 from ._noise import generator
+from ._opening import check_values, make_dataset
 from ._rows import choose_rows
 from .cells._totals import totals
 from .modules._layers import Norm

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from perturbridge.errors import FitError
-from perturbridge.latent._fitting import screen_mark
 from perturbridge.latent._genes import match_genes
 from perturbridge.latent._groupings import carried
+from perturbridge.latent._opening import screen_mark
 from perturbridge.latent.cells._memory import load_rows
 from perturbridge.latent.modules._encoder import log_values
 from perturbridge.values import FittedStep, Latent
