@@ -90,7 +90,7 @@ def decode(
     library_size: float | ArrayLike = 1e4,
 ) -> NDArray[np.float32]:
     """Expected expression of cells at z `(n_cells, n_genes)`: l · rate for counts, log1p for the Gaussian."""
-    array = np.asarray(z, dtype=np.float32)
+    array = np.array(z, dtype=np.float32)  # a copy: torch takes no read-only arrays
     codes = np.full(len(array), context_code(fitted, context), dtype=np.int64)
     array = full_z(fitted, array, codes)
     row = None

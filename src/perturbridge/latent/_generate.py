@@ -77,7 +77,7 @@ def new_cells(
     rng = np.random.default_rng((SAMPLES, seed, 1))
     code = context_code(fitted, context)
     codes = np.full(len(z), code, dtype=np.int64)
-    whole = torch.from_numpy(full_z(fitted, z, codes)).to(device)
+    whole = torch.from_numpy(np.array(full_z(fitted, z, codes))).to(device)
     condition = None
     if fitted.conditions is not None or perturbation is not None:
         row = condition_row(fitted, "control" if perturbation is None else perturbation)

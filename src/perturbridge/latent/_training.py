@@ -21,7 +21,7 @@ class Training:
     Parameters
     ----------
     epochs
-        Passes over the training cells; default: 200,000 cell visits, at least 10 and at most 60 passes.
+        Passes over the training cells; default: 200,000 cell visits, at least 10 and at most 400 passes.
     batch_size
         Cells in a step, over all processes.
     learning_rate
@@ -117,7 +117,7 @@ class Training:
         """Passes over so many training cells."""
         if self.epochs is not None:
             return self.epochs
-        return int(min(max(round(200_000 / max(n_cells, 1)), 10), 60))
+        return int(min(max(round(200_000 / max(n_cells, 1)), 10), 400))
 
     def as_json(self) -> dict[str, str | int | float | bool | None]:
         """Return plain JSON types, without the place of the checkpoint."""

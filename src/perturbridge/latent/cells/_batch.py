@@ -91,10 +91,10 @@ class SparseRows:
         """Sum one number per value over each cell `(n_cells,)`."""
         return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
 
-    def dense(self, values: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    def dense(self, values: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
         """Lay out one number per value that is not zero as `(n_cells, n_genes)`."""
-        out = torch.zeros(self.shape[0] * self.shape[1], dtype=dtype, device=values.device)
-        return out.scatter_add_(0, self.at, values.to(dtype)).view(self.shape)
+        out = torch.zeros(self.shape[0] * self.shape[1], dtype=dtype or values.dtype, device=values.device)
+        return out.scatter_add_(0, self.at, values.to(out.dtype)).view(self.shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

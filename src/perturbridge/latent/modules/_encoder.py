@@ -53,6 +53,6 @@ class Encoder(nn.Module):
         self, counts: SparseRows, values: Tensor, *, context: Tensor, noise: Noise | None, low: bool
     ) -> Posterior:
         """Encode the cells of a batch; `values` are the `log_values` of `counts`."""
-        dense = counts.dense(values, dtype=torch.bfloat16 if low else torch.float32)
+        dense = counts.dense(values, dtype=torch.bfloat16 if low else values.dtype)
         hidden = self.stack(dense, context=context, noise=noise, low=low)
         return Posterior.of(self.heads(hidden))

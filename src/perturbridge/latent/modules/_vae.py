@@ -14,6 +14,7 @@ from perturbridge.latent.likelihoods._negative_binomial import negative_binomial
 from ._decoder import Decoded, Decoder
 from ._encoder import Encoder, log_values
 from ._labels import LabelPrior
+from ._posterior import Posterior
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from perturbridge.latent._noise import Noise
     from perturbridge.latent.cells._batch import Batch
     from perturbridge.latent.injection._interface import InjectionSpec
-
-    from ._posterior import Posterior
 
 __all__ = ["Sizes", "Terms", "Vae"]
 
@@ -194,7 +193,9 @@ class Vae(nn.Module):
         found: Posterior = self.library(
             batch.counts, self.values(batch), context=batch.context, noise=noise, low=self.low
         )
-        return found
+        # In units of the prior: a network that starts at 0 would need a thousand steps to reach ln 10,000.
+        mean, variance = torch.as_tensor(self.library_prior).mean(0)
+        return Posterior(mean + variance.sqrt() * found.mean, variance * found.variance)
 
     def library_kl(self, library: Posterior | None, context: Tensor) -> Tensor:
         """KL(q(ln l) ‖ prior of the context) `(n_cells,)`."""
