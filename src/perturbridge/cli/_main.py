@@ -14,6 +14,7 @@ from ._demo import demo
 from ._embed import embed_app
 from ._evaluate import evaluate
 from ._inspect import inspect
+from ._latent import latent_app
 from ._predict import predict
 from ._pseudobulk import pseudobulk
 from ._run import run
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
     for command in (demo, inspect, run, predict, evaluate, audit, pseudobulk):
         app.command()(command)
     app.add_typer(embed_app(), name="embed")
+    app.add_typer(latent_app(), name="latent")
     return app
 
 

@@ -25,6 +25,7 @@ from ._demo import write_demo_screen
 from ._embedding_files import build, convert, coverage_table, shipped_tables
 from ._evaluate import evaluate
 from ._folder import check_folder
+from ._latent import diagnose_latent, encode_latent, fit_latent, read_latent_config
 from ._manifest import json_ready
 from ._predict import load_model, predict
 from ._run import Run, run
@@ -49,9 +50,12 @@ __all__ = [
     "convert",
     "coverage_table",
     "cross_validate",
+    "diagnose_latent",
+    "encode_latent",
     "evaluate",
     "evaluate_files",
     "finding_line",
+    "fit_latent",
     "headline_table",
     "inspect",
     "json_ready",
@@ -62,6 +66,7 @@ __all__ = [
     "probes_table",
     "read_audit",
     "read_config",
+    "read_latent_config",
     "repair_audited",
     "repair_table",
     "run",

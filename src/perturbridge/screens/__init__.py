@@ -16,6 +16,7 @@ from .files._obsm import COORDINATE_SUFFIXES, read_coordinates
 from .files._source_array import ArraySource
 from .meaning._labels import LabelRule, parse_label
 from .meaning._presets import PRESETS, Preset
+from .saving._latent_write import write_latent
 from .saving._profiles_read import read_effects, read_prediction
 from .saving._profiles_write import write_effects, write_prediction
 from .saving._screen_write import write_screen
@@ -49,6 +50,7 @@ __all__ = [
     "simulate",
     "target_changes",
     "write_effects",
+    "write_latent",
     "write_prediction",
     "write_screen",
     "write_split",
