@@ -87,18 +87,19 @@ class LabelPrior(nn.Module):
         logits = self.logits(z)
         known = label >= 0
         guessed = logits.softmax(1)
-        given = functional.one_hot(label.clamp_min(0), self.n_labels).to(z.dtype)
-        share = torch.where(known.unsqueeze(1), given, guessed)
-        own_density = _log_density(z, posterior)
-        drawn = noise.normal(z.shape[1])
-        kl = own_density
-        for y in range(self.n_labels):
-            one = torch.zeros(1, self.n_labels, dtype=z.dtype, device=z.device)
-            one[0, y] = 1
-            told = one.expand(len(z), -1)
-            inner = Posterior.of(_apply(self.inner, torch.cat([z, told], dim=1)))
-            outer = Posterior.of(_apply(self.outer, torch.cat([inner.at(drawn), told], dim=1)))
-            kl = kl + share[:, y : y + 1] * (inner.kl() - _log_density(z, outer))
+        # A cell of known label is seen once, one of unknown label under every label, weighed by the classifier.
+        sure, unsure = torch.nonzero(known).view(-1), torch.nonzero(~known).view(-1)
+        row = torch.cat([sure, unsure.repeat(self.n_labels)])
+        every = torch.arange(self.n_labels, device=z.device).repeat_interleave(len(unsure))
+        code = torch.cat([label.index_select(0, sure), every])
+        weight = torch.cat([torch.ones(len(sure), dtype=z.dtype, device=z.device), guessed[unsure].t().reshape(-1)])
+        told = functional.one_hot(code, self.n_labels).to(z.dtype)
+        at = z.index_select(0, row)
+        inner = Posterior.of(_apply(self.inner, torch.cat([at, told], dim=1)))
+        u = inner.at(noise.normal(z.shape[1]).index_select(0, row))
+        outer = Posterior.of(_apply(self.outer, torch.cat([u, told], dim=1)))
+        extra = (inner.kl() - _log_density(at, outer)) * weight.unsqueeze(1)
+        kl = _log_density(z, posterior).index_add(0, row, extra)
         surprise = (guessed * (logits.log_softmax(1) + torch.log(torch.tensor(float(self.n_labels))))).sum(1)
         known_share = known.to(z.dtype)
         each = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
