@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import torch
 from torch import nn
@@ -60,6 +60,12 @@ class Norm(nn.Module):
         self.batch = nn.BatchNorm1d(n_columns, eps=BATCH_NORM_EPS) if kind == "batch" else None
         self.is_layer = kind == "layer"
         self.is_frozen = False
+        self._seen: int | None = None
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
+        """Switch between training and evaluation; batches are counted on the host from here on."""
+        self._seen = None
+        return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to `(n_cells, n_columns)`."""
@@ -68,8 +74,10 @@ class Norm(nn.Module):
                 self.batch.eval()
             elif self.training and self.batch.num_batches_tracked is not None:
                 # A plain mean over the first 100 steps: with 0.01 from the start a short run would keep the initial statistics.
-                seen = int(self.batch.num_batches_tracked) + 1
-                self.batch.momentum = max(BATCH_NORM_MOMENTUM, 1 / seen)
+                # Asking a GPU for the number at each step would make the host wait.
+                seen = int(self.batch.num_batches_tracked) if self._seen is None else self._seen
+                self._seen = seen + 1
+                self.batch.momentum = max(BATCH_NORM_MOMENTUM, 1 / self._seen)
             return torch.as_tensor(self.batch(x))
         return functional.layer_norm(x, x.shape[1:]) if self.is_layer else x
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
 
 from perturbridge.errors import FitError
 from perturbridge.latent._rows import choose_rows
@@ -56,6 +54,10 @@ class PcaModel:
         FitError
             If there are no more cells or genes than components.
         """
+        # Takes a third of a second to load, and whoever fits a VAE has no use for it.
+        from scipy import sparse
+        from scipy.sparse.linalg import LinearOperator, svds
+
         chosen = choose_rows(screen, split=split, fold=fold, rows=rows, validation=0.0)
         start = ReferenceStart(screen, chosen)
         if self.n_latent >= min(len(chosen.seen), screen.n_genes):
