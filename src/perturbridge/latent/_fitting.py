@@ -62,6 +62,8 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
     with joined_world(device) as world:
         run = _run(screen, request, ready, module=module, world=world)
         state = train(run, progress=progress)
+        # What is asked of a fitted model is answered in float32, whatever it was trained in.
+        module.low = False
         context_z = context_means(run, len(ready.contexts))
     return Fitted(
         module=module,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from perturbridge.errors import FitError
+from perturbridge.errors import FitError, LeakageError
 
 from ._encode import open_cells
 from ._genes import match_genes
@@ -21,7 +21,7 @@ from .cells._totals import totals
 from .modules._layers import Norm
 from .modules._vae import Sizes, Vae
 from .training._loop import Run, train
-from .training._world import World
+from .training._world import World, resolve_low
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,8 @@ def surgery(
     ------
     FitError
         If the model has no contexts, or the screen has no new ones.
+    LeakageError
+        If the split is another than that of the fit.
     """
     check_values(screen, fitted.architecture)
     labels = grouping(screen, fitted.context_column or None)
@@ -61,6 +63,9 @@ def surgery(
     genes, findings = match_genes(fitted.genes, screen.genes)
     chosen = choose_rows(screen, split=split, fold=fold, validation=0.0, seed=training.seed)
     known_cells(labels, chosen.seen, role="context")
+    if fitted.split_hash and chosen.split_hash and fitted.split_hash != chosen.split_hash:
+        problem = f"The model was fitted under split {fitted.split_hash[:12]}…, surgery was asked for under {chosen.split_hash[:12]}…."
+        raise LeakageError(problem, cure="Use the split of the fit, or none where the screens share no perturbation.")
     fresh = chosen.seen[codes_among(labels, fitted.contexts)[chosen.seen] < 0]
     new = tuple(labels.categories[c] for c in np.unique(labels.codes[fresh]))
     if len(fresh) < 2:
@@ -87,7 +92,9 @@ def surgery(
         world=World(),
         fingerprint="",
     )
+    module.low = resolve_low(training.precision, device)
     state = train(run, progress=progress)
+    module.low = False
     return replace(
         wider,
         n_reference=fitted.n_reference,
@@ -132,7 +139,6 @@ def _extended(fitted: Fitted, n_new: int, *, seed: int) -> Vae:
         weights[name] = torch.cat([known, known.mean(0, keepdim=True).expand(extra, -1)]) if extra else known
     module.load_state_dict(weights)
     module.to(next(fitted.module.parameters()).device)
-    module.low = fitted.module.low
     for name, parameter in module.named_parameters():
         n_known = len(old[name])
         if len(parameter) == n_known:

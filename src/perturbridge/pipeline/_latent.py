@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -103,7 +104,9 @@ def fit_latent(
     split = None if config.split_file is None else read_split(config.split_file)
     model = LatentModel(architecture=architecture, training=training, labels=labels)
     model.fit(screen, split=split, fold=fold, progress=_stage(progress, "steps"))
-    model.save(out)
+    # Under torchrun every process ends with the same model; the first one writes it.
+    if os.environ.get("RANK", "0") == "0":
+        model.save(out)
     fitted = model.fitted_
     return {
         "n_cells_seen": len(fitted.seen),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,7 @@ class LabelPrior(nn.Module):
         outer = Posterior.of(_apply(self.outer, torch.cat([u, told], dim=1)))
         extra = (inner.kl() - _log_density(at, outer)) * weight.unsqueeze(1)
         kl = _log_density(z, posterior).index_add(0, row, extra)
-        surprise = (guessed * (logits.log_softmax(1) + torch.log(torch.tensor(float(self.n_labels))))).sum(1)
+        surprise = (guessed * (logits.log_softmax(1) + math.log(self.n_labels))).sum(1)
         known_share = known.to(z.dtype)
         each = functional.cross_entropy(logits, label.clamp_min(0), reduction="none")
         cross_entropy = (each * known_share).sum() / known_share.sum().clamp_min(1)
@@ -115,4 +116,4 @@ def _apply(network: nn.ModuleDict, x: Tensor) -> Tensor:
 def _log_density(z: Tensor, normal: Posterior) -> Tensor:
     """Ln N(z | mean, variance) by dimension."""
     scaled = (z - normal.mean) ** 2 / normal.variance
-    return -0.5 * (scaled + normal.variance.log() + torch.log(torch.tensor(2 * torch.pi)))
+    return -0.5 * (scaled + normal.variance.log() + math.log(2 * math.pi))

@@ -17,8 +17,8 @@ VERSION = 2
 
 
 def _from_1(about: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew neither labels nor low precision."""
-    return {**about, "version": 2, "labels": [], "label_column": "", "low_precision": False}
+    """Version 1 knew no labels."""
+    return {**about, "version": 2, "labels": [], "label_column": ""}
 
 
 _STEPS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})

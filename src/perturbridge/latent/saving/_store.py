@@ -54,7 +54,6 @@ def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
         "n_reference": fitted.n_reference,
         "logged": fitted.logged,
         "target_sum": fitted.target_sum,
-        "low_precision": fitted.module.low,
         "injection": None if fitted.injection is None else fitted.injection.as_json(),
         "conditions": None if fitted.conditions is None else fitted.conditions.names,
         "labels": fitted.labels,
@@ -129,7 +128,6 @@ def _build(about: dict[str, Any], tensors: dict[str, Tensor], *, device: torch.d
     module.load_state_dict(
         {key.removeprefix("weights."): value for key, value in tensors.items() if key.startswith("weights.")}
     )
-    module.low = bool(about["low_precision"])
     return Fitted(
         module=module.to(device).eval(),
         architecture=architecture,
