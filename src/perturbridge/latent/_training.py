@@ -48,8 +48,6 @@ class Training:
         `"fp32"`, `"bf16"` (matrix products alone), or `"auto"`: bf16 where the processor multiplies it natively.
     device
         `"auto"`, `"cpu"` or `"cuda"`.
-    compile
-        Compile the networks with `torch.compile`; needs a C++ compiler on a CPU.
     stream
         Read cells from disk as they are needed instead of holding them in memory.
     block_rows
@@ -79,7 +77,6 @@ class Training:
     patience: int | None = 10
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
-    compile: bool = False
     stream: bool = False
     block_rows: int = 512
     shuffle_rows: int = 32768

@@ -89,7 +89,7 @@ class SparseRows:
 
     def by_cell(self, values: Tensor) -> Tensor:
         """Sum one number per value over each cell `(n_cells,)`."""
-        return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0)
+        return torch.segment_reduce(values, "sum", offsets=self.offsets, initial=0, unsafe=True)
 
     def dense(self, values: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
         """Lay out one number per value that is not zero as `(n_cells, n_genes)`."""

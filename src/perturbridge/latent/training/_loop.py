@@ -99,9 +99,6 @@ def train(run: Run, *, progress: Callable[[int, int], None] | None = None) -> Ru
     state = RunState()
     if file is not None and file.exists():
         state = read_state(file, modules=modules, optimizer=optimizer, fingerprint=run.fingerprint)
-    if training.compile:
-        run.module.encoder.compile()
-        run.module.decoder.compile()
     source = torch.Generator(device=run.data.device)
     while state.step < run.n_steps and not state.stopped:
         for rows in _rest_of_epoch(run, state, modules):
