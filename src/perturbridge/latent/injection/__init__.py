@@ -1,1 +1,11 @@
-"""Ways to tell the decoder what was done to a cell."""
+"""Ways to let a condition (a context, a perturbation's embedding) into a network."""
+
+from __future__ import annotations
+
+from ._additive import AdditiveShift
+from ._concat import Concat
+from ._film import FiLM
+from ._layer_norm import ConditionalLayerNorm
+from ._table import INJECTIONS, build_injection
+
+__all__ = ["INJECTIONS", "AdditiveShift", "Concat", "ConditionalLayerNorm", "FiLM", "build_injection"]

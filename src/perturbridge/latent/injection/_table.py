@@ -1,33 +1,38 @@
-"""The injections by name, to build one again from a file."""
+"""The ways to let a condition into a network, by name."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from perturbridge.errors import FitError
+from perturbridge._checks import one_of
+
+from ._additive import AdditiveShift
+from ._concat import Concat
+from ._film import FiLM
+from ._layer_norm import ConditionalLayerNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from torch import nn
 
-    from ._interface import InjectionSpec
+__all__ = ["INJECTIONS", "build_injection"]
 
-__all__ = ["injection_from_json"]
-
-_BY_NAME: Mapping[str, Callable[..., InjectionSpec]] = MappingProxyType({})
+INJECTIONS = ("additive", "concat", "film", "layer_norm")
 
 
-def injection_from_json(about: dict[str, Any]) -> InjectionSpec:
-    """Return the injection whose `as_json` this is.
+def build_injection(kind: str, *, n_hidden: int, n_condition: int) -> nn.Module:
+    """Return a module that takes h `(n_cells, n_hidden)` and e `(n_cells, n_condition)`; its `n_out` is the width of what it gives.
+
+    Parameters
+    ----------
+    kind
+        `"additive"`, `"concat"`, `"film"` or `"layer_norm"`.
+    n_hidden, n_condition
+        Widths.
 
     Raises
     ------
-    FitError
-        If its name is unknown.
+    DataError
+        If `kind` is unknown.
     """
-    rest = dict(about)
-    name = str(rest.pop("name", ""))
-    if name not in _BY_NAME:
-        problem = f"There is no injection called {name!r}."
-        raise FitError(problem, cure=f"Known: {', '.join(sorted(_BY_NAME)) or 'none'}.")
-    return _BY_NAME[name](**rest)
+    table = {"additive": AdditiveShift, "concat": Concat, "film": FiLM, "layer_norm": ConditionalLayerNorm}
+    return table[one_of("injection", kind, INJECTIONS)](n_hidden, n_condition)
