@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from ._fitted import Fitted
+from ._groupings import n_states
 from ._noise import generator
 from ._opening import make_dataset, screen_mark
 from ._preparation import prepare
 from .cells._table import GeneMap
 from .cells._totals import totals
 from .modules._vae import Vae
+from .penalties._labels import Design
 from .training._loop import Run, train
 from .training._world import joined_world, resolve_device, resolve_low
 
@@ -92,11 +94,17 @@ def _run(screen: Screen, request: Request, ready: Prepared, *, module: Vae, worl
     architecture, training, chosen = request.architecture, request.training, ready.chosen
     device = module.log_theta.device
     genes = GeneMap(None, screen.n_genes)
+    design = Design(
+        context=ready.codes.context[chosen.train],
+        stratum=ready.codes.stratum[chosen.train],
+        n_contexts=len(ready.contexts),
+        n_states=n_states(screen),
+    )
     built = [
         spec.build(
             n_bio=architecture.n_latent,
             n_context_dims=architecture.n_latent_context,
-            n_contexts=len(ready.contexts),
+            design=design,
             source=generator(PENALTIES, training.seed, i),
         )
         for i, spec in enumerate(request.penalties)

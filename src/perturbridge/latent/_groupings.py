@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Screen
 
-__all__ = ["carried", "codes_among", "conditions", "grouping", "known_cells", "strata"]
+__all__ = ["carried", "codes_among", "conditions", "grouping", "known_cells", "n_states", "strata"]
 
 
 def grouping(screen: Screen, name: str | None) -> Labels | None:
@@ -58,9 +58,12 @@ def conditions(screen: Screen) -> Labels:
 def strata(screen: Screen) -> NDArray[np.int64]:
     """One code per perturbation and state `(n_cells,)`, within which penalties compare contexts."""
     condition = np.asarray(screen.perturbation_codes, dtype=np.int64) - UNASSIGNED_CODE
-    if screen.state is None:
-        return condition
-    return condition * (len(screen.state.categories) + 1) + screen.state.codes + 1
+    return condition if screen.state is None else condition * n_states(screen) + screen.state.codes + 1
+
+
+def n_states(screen: Screen) -> int:
+    """States, and one more for cells without; 1 where the screen has no such grouping."""
+    return 1 if screen.state is None else len(screen.state.categories) + 1
 
 
 def codes_among(labels: Labels, categories: Sequence[str]) -> NDArray[np.int64]:

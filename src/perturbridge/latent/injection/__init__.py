@@ -6,6 +6,6 @@ from ._additive import AdditiveShift
 from ._concat import Concat
 from ._film import FiLM
 from ._layer_norm import ConditionalLayerNorm
-from ._table import INJECTIONS, build_injection
+from ._table import INJECTIONS, injection_from_json
 
-__all__ = ["INJECTIONS", "AdditiveShift", "Concat", "ConditionalLayerNorm", "FiLM", "build_injection"]
+__all__ = ["INJECTIONS", "AdditiveShift", "Concat", "ConditionalLayerNorm", "FiLM", "injection_from_json"]

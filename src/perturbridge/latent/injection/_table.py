@@ -1,10 +1,11 @@
-"""The ways to let a condition into a network, by name."""
+"""The injections by name, to build one again from a file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from perturbridge._checks import one_of
+from perturbridge.errors import FitError
 
 from ._additive import AdditiveShift
 from ._concat import Concat
@@ -12,27 +13,28 @@ from ._film import FiLM
 from ._layer_norm import ConditionalLayerNorm
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Callable, Mapping
 
-__all__ = ["INJECTIONS", "build_injection"]
+    from ._interface import InjectionSpec
 
-INJECTIONS = ("additive", "concat", "film", "layer_norm")
+__all__ = ["INJECTIONS", "injection_from_json"]
+
+INJECTIONS: Mapping[str, Callable[..., InjectionSpec]] = MappingProxyType(
+    {"additive": AdditiveShift, "concat": Concat, "film": FiLM, "layer_norm": ConditionalLayerNorm}
+)
 
 
-def build_injection(kind: str, *, n_hidden: int, n_condition: int) -> nn.Module:
-    """Return a module that takes h `(n_cells, n_hidden)` and e `(n_cells, n_condition)`; its `n_out` is the width of what it gives.
-
-    Parameters
-    ----------
-    kind
-        `"additive"`, `"concat"`, `"film"` or `"layer_norm"`.
-    n_hidden, n_condition
-        Widths.
+def injection_from_json(about: dict[str, Any]) -> InjectionSpec:
+    """Return the injection whose `as_json` this is.
 
     Raises
     ------
-    DataError
-        If `kind` is unknown.
+    FitError
+        If its name is unknown.
     """
-    table = {"additive": AdditiveShift, "concat": Concat, "film": FiLM, "layer_norm": ConditionalLayerNorm}
-    return table[one_of("injection", kind, INJECTIONS)](n_hidden, n_condition)
+    rest = dict(about)
+    name = str(rest.pop("name", ""))
+    if name not in INJECTIONS:
+        problem = f"There is no injection called {name!r}."
+        raise FitError(problem, cure=f"Known: {', '.join(sorted(INJECTIONS))}.")
+    return INJECTIONS[name](**rest)

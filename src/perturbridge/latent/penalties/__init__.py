@@ -7,10 +7,11 @@ from ._club import CLUB
 from ._cross_covariance import CrossCovariance
 from ._gradient import ramp, scale_gradient
 from ._hsic import HSIC
+from ._labels import Design
 from ._mmd import MMD
-from ._overlap import Overlap, cross_codes
+from ._overlap import Overlap
 from ._residual import Cells, Term
-from ._specs import KINDS, Penalties, Penalty, PenaltySum
+from ._separation import KINDS, Separation
 
 __all__ = [
     "CLUB",
@@ -21,12 +22,10 @@ __all__ = [
     "Cells",
     "Classifier",
     "CrossCovariance",
+    "Design",
     "Overlap",
-    "Penalties",
-    "Penalty",
-    "PenaltySum",
+    "Separation",
     "Term",
-    "cross_codes",
     "ramp",
     "scale_gradient",
 ]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from perturbridge.latent.modules._posterior import Posterior
 
+    from ._labels import Design
+
 __all__ = ["Penalty", "PenaltySpec", "StepView"]
 
 
@@ -58,8 +60,8 @@ class Penalty(Protocol):
 class PenaltySpec(Protocol):
     """A frozen dataclass with the strength and settings of a penalty; what `as_json` gives is stored with the model."""
 
-    def build(self, *, n_bio: int, n_context_dims: int, n_contexts: int, source: torch.Generator) -> Penalty:
-        """Return a new `torch.nn.Module` whose weights are drawn from `source` alone."""
+    def build(self, *, n_bio: int, n_context_dims: int, design: Design, source: torch.Generator) -> Penalty:
+        """Return a new `torch.nn.Module` whose weights are drawn from `source` alone; `design` tells how the training cells lie."""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types, `"name"` among them."""

@@ -13,7 +13,7 @@ from perturbridge.errors import FitError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Overlap", "cross_codes"]
+__all__ = ["Overlap"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +90,3 @@ class Overlap:
         """Return Var(s)/(n_s − 1), by which two cells of a stratum differ more than independent ones, as P(c | s) is their own average."""
         sizes = self.counts.sum(axis=1)
         return np.asarray(variance / np.maximum(sizes - 1, 1), dtype=np.float64)
-
-
-def cross_codes(*codes: NDArray[Any]) -> NDArray[np.int64]:
-    """Return one code `(n_cells,)` for each combination of labels that occurs, in sorted order; -1 where one of them is missing.
-
-    Parameters
-    ----------
-    *codes
-        Each `(n_cells,)`; below 0 is missing.
-    """
-    stacked = np.stack([np.asarray(c, dtype=np.int64) for c in codes], axis=1)
-    known = (stacked >= 0).all(axis=1)
-    out = np.full(len(stacked), -1, dtype=np.int64)
-    if known.any():
-        out[known] = np.unique(stacked[known], axis=0, return_inverse=True)[1].reshape(-1)
-    return out
