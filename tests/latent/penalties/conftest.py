@@ -56,7 +56,7 @@ def trained(kind, plant, steps=60):
     """A penalty whose own head, if it has one, has learnt on half of the cells."""
     module = build(kind, plant.overlap)
     if list(module.parameters()):
-        optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
         half = np.arange(len(plant.z) // 2)
         for _ in range(steps):
             optimizer.zero_grad()

@@ -36,20 +36,22 @@ def test_the_adversary_takes_the_label_out_and_leaves_the_stratum():
     with torch.no_grad():
         encoder.weight.copy_(torch.eye(4))
         encoder.bias.zero_()
-    optimizer = torch.optim.Adam([*module.parameters(), *encoder.parameters()], lr=5e-3)
+    optimizer = torch.optim.Adam(
+        [{"params": module.parameters(), "lr": 1e-3}, {"params": encoder.parameters(), "lr": 1e-2}]
+    )
     start = plant.z.copy()
-    before = figures(trained("adversary", plant, steps=200), plant, n_batches=40)[0]
-    for step in range(400):
-        cells = plant.cells(plant.rng.choice(4000, 256, replace=False))
+    before = figures(trained("adversary", plant, steps=100), plant, n_batches=30)[0]
+    for step in range(250):
+        cells = plant.cells(plant.rng.choice(4000, 128, replace=False))
         z = encoder(cells.z)
         # As the reconstruction of a model would: the encoder must not forget.
         kept = 0.001 * (z - cells.z).square().mean()
         optimizer.zero_grad()
-        (module(cells._replace(z=z), p.ramp(step / 200)).loss + kept).backward()
+        (module(cells._replace(z=z), p.ramp(step / 120)).loss + kept).backward()
         optimizer.step()
     with torch.no_grad():
         plant.z = encoder(torch.tensor(start, dtype=torch.float32)).numpy().astype(float)
-    after = figures(trained("adversary", plant, steps=200), plant, n_batches=40)[0]
+    after = figures(trained("adversary", plant, steps=100), plant, n_batches=30)[0]
     means = np.stack([plant.z[plant.stratum == s].mean(axis=0) for s in range(5)])
     spread = np.sqrt(np.mean([plant.z[plant.stratum == s].var(axis=0) for s in range(5)], axis=0))
     assert before > 0.05
@@ -70,11 +72,11 @@ def test_the_bound_lies_above_the_mutual_information():
     plant = Plant()
     plant.z, plant.label, plant.stratum = z, label, np.zeros_like(label)
     plant.overlap = p.Overlap.of(label, plant.stratum, n_labels=2, n_strata=1)
-    bound, error = figures(trained("club", plant, steps=400), plant)
-    gain, _ = figures(trained("classifier", plant, steps=400), plant)
+    bound, error = figures(trained("club", plant, steps=150), plant)
+    gain, _ = figures(trained("classifier", plant, steps=150), plant)
     # Where q is exact its log ratio of the labels is 2z, and the bound E[c · z] = 1 nat; a smoothed head stays below.
     assert gain < information + 3 * error < bound
-    assert bound < 1.0 + 3 * error
+    assert bound < 1.1
 
 
 def test_the_head_of_the_bound_sees_no_gradient_of_the_bound():

@@ -32,13 +32,13 @@ def test_nothing_is_found_where_nothing_is_even_if_the_label_goes_with_the_strat
 @pytest.mark.parametrize("shape", ["mean", "spread", "turns"])
 def test_a_planted_effect_is_found(kind, association, shape):
     plant = Plant(association=association, effect=3.0, kind=shape, n=6000)
-    found, error = figures(trained(kind, plant, steps=200), plant, n_batches=60 if kind in LEARNS else 150, size=256)
+    found, error = figures(trained(kind, plant, steps=80), plant, n_batches=40 if kind in LEARNS else 120, size=256)
     assert found > 4 * error
 
 
 def test_a_larger_effect_is_found_more(kind):
     plants = [Plant(effect=e) for e in (0.5, 1.0, 3.0)]
-    found = [figures(trained(kind, plant, steps=150), plant, n_batches=60)[0] for plant in plants]
+    found = [figures(trained(kind, plant, steps=80), plant, n_batches=30)[0] for plant in plants]
     assert found[0] < found[1] < found[2]
 
 

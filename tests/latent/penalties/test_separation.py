@@ -12,7 +12,7 @@ from perturbridge.latent.penalties._interface import StepView
 from .conftest import generator
 
 RNG = np.random.default_rng(0)
-N, N_STATES = 300, 3
+N, N_STATES = 240, 3
 DESIGN = Design(
     context=RNG.integers(3, size=N),
     stratum=RNG.integers(4, size=N) * N_STATES + 1 + RNG.integers(2, size=N),
