@@ -8,30 +8,41 @@ Depends on: values; numpy, scipy, torch, safetensors.
 from __future__ import annotations
 
 from ._architecture import Architecture
+from ._designs import DESIGNS, latent_design, one_hot_genes
 from ._diagnose import Diagnosis
 from ._differential import DifferentialExpression
 from ._draws import differential_expression, sample_cells, sample_posterior
 from ._model import LatentModel
 from ._training import Training
+from .injection import AdditiveShift, Concat, ConditionalLayerNorm, FiLM
 from .injection._interface import Injection, InjectionSpec
+from .penalties import Separation
 from .penalties._interface import Penalty, PenaltySpec, StepView
 from .references._autoencoder import AutoencoderModel
 from .references._pca import PcaModel
 
 __all__ = [
+    "DESIGNS",
+    "AdditiveShift",
     "Architecture",
     "AutoencoderModel",
+    "Concat",
+    "ConditionalLayerNorm",
     "Diagnosis",
     "DifferentialExpression",
+    "FiLM",
     "Injection",
     "InjectionSpec",
     "LatentModel",
     "PcaModel",
     "Penalty",
     "PenaltySpec",
+    "Separation",
     "StepView",
     "Training",
     "differential_expression",
+    "latent_design",
+    "one_hot_genes",
     "sample_cells",
     "sample_posterior",
 ]

@@ -16,7 +16,7 @@ _CHOICES = (
     ("library", ("observed", "latent")),
     ("norm", ("batch", "layer", "none")),
     ("context_as", ("one_hot", "embedding")),
-    ("decoder", ("mlp",)),
+    ("decoder", ("mlp", "additive")),
 )
 
 
@@ -48,8 +48,12 @@ class Architecture:
         Dimensions of that embedding.
     encode_context
         Whether the encoder is told the context too; an encoder that is not can encode any cell.
+    decode_context
+        Whether the decoder is told the context; one that is not has to find it in z, best in context columns.
+    posterior_sd
+        Standard deviation of q(z | x); None: learnt for each cell and dimension. Fixed, the KL term is ½‖μ‖² and a constant.
     decoder
-        `"mlp"`.
+        `"mlp"`, or `"additive"`: each dimension of z is decoded alone and their rates are added.
     """
 
     likelihood: Literal["nb", "zinb", "gaussian"] = "nb"
@@ -64,7 +68,9 @@ class Architecture:
     context_as: Literal["one_hot", "embedding"] = "one_hot"
     n_context_dims: int = 8
     encode_context: bool = False
-    decoder: Literal["mlp"] = "mlp"
+    decode_context: bool = True
+    posterior_sd: float | None = None
+    decoder: Literal["mlp", "additive"] = "mlp"
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES:
@@ -76,9 +82,10 @@ class Architecture:
             ("n_layers", 1, 3),
             ("n_context_dims", 1, 4096),
             ("dropout", 0.0, 0.99),
+            ("posterior_sd", 1e-3, 10.0),
         ):
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 problem = f"{name} is {value}."
                 raise FitError(problem, cure=f"Use a number from {low} to {high}.")
         if self.likelihood == "gaussian" and self.library == "latent":
@@ -90,6 +97,6 @@ class Architecture:
         """Dimensions of z, both parts."""
         return self.n_latent + self.n_latent_context
 
-    def as_json(self) -> dict[str, str | int | float | bool]:
+    def as_json(self) -> dict[str, str | int | float | bool | None]:
         """Return plain JSON types."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

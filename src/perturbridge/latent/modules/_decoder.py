@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from ._layers import CodeTable, Linear, Stack
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from perturbridge.latent._architecture import Architecture
@@ -67,6 +67,8 @@ class Decoder(nn.Module):
         self.embed = (
             None if by_code else CodeTable(n_contexts, architecture.n_context_dims, bound=3**0.5, source=source)
         )
+        n_told = n_contexts if by_code else architecture.n_context_dims
+        self.additive = architecture.decoder == "additive"
         self.injection = injection
         self.stack = Stack(
             architecture.n_dims if injection is None else injection.n_inputs,
@@ -74,7 +76,7 @@ class Decoder(nn.Module):
             n_layers=architecture.n_layers,
             norm=architecture.norm,
             dropout=0.0,
-            n_context=n_contexts if by_code else architecture.n_context_dims,
+            n_context=n_told if architecture.decode_context else 0,
             context_codes=by_code,
             source=source,
         )
@@ -89,6 +91,24 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor, context: Tensor, condition: Tensor | None = None, *, low: bool = False) -> Decoded:
         """Decode `(n_cells, n_dims)` in the contexts `(n_cells,)` under the conditions `(n_cells, n_condition)`."""
+        if self.additive:
+            return self._added(z, context, condition, low=low)
+        return self._decode(z, context, condition, low=low)
+
+    def _added(self, z: Tensor, context: Tensor, condition: Tensor | None, *, low: bool) -> Decoded:
+        """Each dimension through the same layers, as a cell of its own whose other dimensions are 0; then ln Σ_d exp."""
+        n_cells, n_dims = z.shape
+        alone = torch.diag_embed(z).reshape(n_cells * n_dims, n_dims)
+        of_each = None if condition is None else condition.repeat_interleave(n_dims, dim=0)
+        parts = self._decode(alone, context.repeat_interleave(n_dims), of_each, low=low)
+        logits = parts.logits.reshape(n_cells, n_dims, -1).logsumexp(dim=1)
+
+        def mean(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.reshape(n_cells, n_dims, -1).mean(dim=1)
+
+        return Decoded(logits, mean(parts.log_theta), mean(parts.zero_logits))
+
+    def _decode(self, z: Tensor, context: Tensor, condition: Tensor | None, *, low: bool) -> Decoded:
         modulate = None
         injection = self.injection
         if injection is not None and condition is not None:

@@ -48,6 +48,7 @@ class Encoder(nn.Module):
             source=source,
         )
         self.heads = Linear(architecture.n_hidden, 2 * n_out, source=source)
+        self.sd = architecture.posterior_sd
 
     def forward(
         self, counts: SparseRows, values: Tensor, *, context: Tensor, noise: Noise | None, low: bool
@@ -55,4 +56,4 @@ class Encoder(nn.Module):
         """Encode the cells of a batch; `values` are the `log_values` of `counts`."""
         dense = counts.dense(values, dtype=torch.bfloat16 if low else values.dtype)
         hidden = self.stack(dense, context=context, noise=noise, low=low)
-        return Posterior.of(self.heads(hidden))
+        return Posterior.of(self.heads(hidden), sd=self.sd)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -27,9 +29,11 @@ class Posterior:
     variance: Tensor
 
     @classmethod
-    def of(cls, heads: Tensor) -> Posterior:
-        """Read means and log-variances from `2 · n_dims` columns."""
+    def of(cls, heads: Tensor, *, sd: float | None = None) -> Posterior:
+        """Read means and log-variances from `2 · n_dims` columns; with `sd` the latter play no part."""
         mean, raw = heads.chunk(2, dim=1)
+        if sd is not None:
+            return cls(mean, torch.full_like(mean, sd**2))
         # Beyond e^±15 a variance says nothing; without a bound one wild cell makes the loss infinite.
         return cls(mean, raw.clamp(-15, 15).exp() + SMALLEST_VARIANCE)
 
