@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 ROOT = Path(__file__).parents[2]
 N_LATENT = 16
+CELL_VISITS = 90_000
 # (name, design or reference, tools on top of it)
 METHODS = {
     "PCA": (),
@@ -37,7 +38,7 @@ METHODS = {
 }
 
 
-def make(name: str, *, epochs: int | None):
+def make(name: str, *, epochs: int):
     from perturbridge import latent
 
     if name == "PCA":
@@ -192,7 +193,8 @@ def real(name: str, *, n_cells: int):
     return read_screen(cells, **columns), None if fold is None else cells.obs[fold].to_numpy()
 
 
-def compare(screen, *, data: str, methods, epochs: int | None = None, sample=None) -> list[dict]:
+def compare(screen, *, data: str, methods, sample=None) -> list[dict]:
+    epochs = max(CELL_VISITS // (screen.n_cells // 2), 10)
     rows = np.sort(np.random.default_rng(0).permutation(screen.n_cells)[: screen.n_cells // 2])
     found = []
     for name in methods:
@@ -210,7 +212,7 @@ def run(*, quick: bool) -> list[dict]:
     methods = ["PCA", "VAE, not told", "VAE", "perturbridge"] if quick else list(METHODS)
     screen = planted(quick=quick)
     rows = compare(screen, data="planted", methods=methods, sample=screen.sample.codes)
-    for name, n_cells in () if quick else (("Kang donors", 4000), ("Kang IFN-β", 4000), ("Papalexi replicates", 6000)):
+    for name, n_cells in () if quick else (("Kang donors", 3000), ("Kang IFN-β", 3000), ("Papalexi replicates", 6000)):
         screen, fold = real(name, n_cells=n_cells)
         rows += compare(screen, data=name, methods=methods, sample=fold)
     draw(rows, ROOT / "runs" / "designs.svg")

@@ -108,7 +108,7 @@ def test_biology_that_goes_with_the_context_is_kept_within_strata_and_erased_wit
         model = LatentModel(
             architecture=Architecture(n_latent=4, n_hidden=32, decode_context=False),
             training=Training(epochs=50, precision="fp32", patience=None),
-            penalties=() if within is None else [Separation(kind="mmd", strength=300.0, within=within)],
+            penalties=() if within is None else [Separation(kind="mmd", strength=100.0, within=within)],
         )
         rows = np.arange(800)
         z = model.fit(screen, rows=rows).encode(screen).z[800:]

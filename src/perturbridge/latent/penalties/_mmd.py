@@ -25,7 +25,8 @@ class MMD(nn.Module):
     each side has mass 1: both sides have the same mixture of strata, and strata with one of the two alone weigh nothing.
     κ = (1 + [s_i = s_j]), a kernel on strata, finds also effects that cancel between strata. k is the mean of Gaussian kernels at
     1/4, 1 and 4 times the median squared distance. Expectation 0 when z does not depend on the label within strata (exactly, over
-    relabelings of the training cells within strata); it may be negative. Every pair of labels counts the same. Gretton et al.
+    relabelings of the training cells within strata); it may be negative. A pair counts by its overlap,
+    min(1, 2 · n_labels · mass), which is 1 where labels are spread evenly over strata. Gretton et al.
     2012 (JMLR 13:723) for the U-statistic, Li & Li 2019 (Ann. Appl. Stat. 13:2389) for the weights. n is the minibatch, at most its first 256 cells.
 
     Parameters
@@ -51,6 +52,8 @@ class MMD(nn.Module):
             tilt = np.divide(shares[:, [a]] * shares, both, out=np.zeros_like(shares), where=both > 0)
             mass[a] = weight @ tilt
             mass[a, a] = 0.0
+        # Little overlap makes the statistic noisy by 1/mass; unweighted, its noise would cost biology.
+        mass /= np.sqrt(np.clip(2.0 * n * mass, 1e-12, 1.0))
         for a in range(n):
             variance += (shares[:, a, None] * self._contrast(shares, np.full(len(shares), a), mass) ** 2).sum(axis=1)
         self.n_pairs = int((mass > 0).sum()) // 2
