@@ -22,6 +22,7 @@ ROOMS = [
     "effects",
     "evaluation",
     "audit",
+    "latent",
     "plotting",
     "report",
     "pipeline",

@@ -16,6 +16,7 @@ ROOMS = [
     "effects",
     "evaluation",
     "audit",
+    "latent",
     "plotting",
     "report",
     "pipeline",

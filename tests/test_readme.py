@@ -45,7 +45,7 @@ def test_every_command_and_option_named_exists(line, capsys, monkeypatch):
 
     monkeypatch.setenv("COLUMNS", "200")
     words = line.split()
-    depth = 2 if words[0] == "embed" else 1
+    depth = 2 if words[0] in ("embed", "latent") else 1
     assert main([*words[:depth], "--help"]) == 0
     shown = capsys.readouterr().out
     for option in [word for word in words if word.startswith("-")]:

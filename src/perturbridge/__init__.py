@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from perturbridge.errors import PerturbridgeError
     from perturbridge.evaluation import compare, score, summarize
+    from perturbridge.latent import LatentModel
     from perturbridge.pipeline import (
         RunConfig,
         audit_data,
@@ -79,6 +80,7 @@ __all__ = [
     "GeneEmbedding",
     "GenePert",
     "Latent",
+    "LatentModel",
     "PerturbationName",
     "PerturbridgeError",
     "Prediction",
@@ -150,6 +152,7 @@ _HOMES = MappingProxyType(
         ),
         "PerturbridgeError": "errors",
         **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
+        "LatentModel": "latent",
         **dict.fromkeys(
             ("RunConfig", "audit_data", "cross_validate", "evaluate", "predict", "read_audit", "repair_audited", "run"),
             "pipeline",

@@ -16,6 +16,7 @@ from ._doctor import doctor
 from ._embed import embed_app
 from ._evaluate import evaluate
 from ._inspect import inspect
+from ._latent import latent_app
 from ._predict import predict
 from ._pseudobulk import pseudobulk
 from ._run import run
@@ -55,6 +56,7 @@ def build_app() -> typer.Typer:
         app.command()(command)
     app.add_typer(embed_app(), name="embed")
     app.command()(doctor)
+    app.add_typer(latent_app(), name="latent")
     return app
 
 

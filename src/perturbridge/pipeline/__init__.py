@@ -30,6 +30,7 @@ from ._evaluate_files import EvaluateConfig, evaluate_files, export_evaluation, 
 from ._export import write_cell_eval
 from ._folder import check_folder
 from ._inspect import inspect
+from ._latent import diagnose_latent, encode_latent, fit_latent, read_latent_config
 from ._manifest import json_ready
 from ._predict import explain, load_model, predict
 from ._run import Run, run
@@ -59,12 +60,15 @@ __all__ = [
     "convert",
     "coverage_table",
     "cross_validate",
+    "diagnose_latent",
     "doctor",
+    "encode_latent",
     "evaluate",
     "evaluate_files",
     "explain",
     "export_evaluation",
     "finding_line",
+    "fit_latent",
     "headline_table",
     "inspect",
     "join",
@@ -77,6 +81,7 @@ __all__ = [
     "probes_table",
     "read_audit",
     "read_config",
+    "read_latent_config",
     "records",
     "repair_audited",
     "repair_table",

@@ -53,7 +53,7 @@ def test_others_find_coordinates_and_plain_text(latent, tmp_path):
     adata = read_h5ad(tmp_path / "z.h5ad")
     np.testing.assert_array_equal(adata.obsm["X_perturbridge"], latent.z)
     assert list(adata.obs_names) == [f"AAAC-{i}" for i in range(7)]
-    assert adata.obs["context"].isna().sum() == 1
+    assert adata.obs["gem_group"].isna().sum() == 1
     with h5py.File(tmp_path / "z.h5ad") as file:
         kinds = set()
         file.visititems(lambda name, item: kinds.add(item.attrs.get("encoding-type")))

@@ -33,7 +33,8 @@ UNIT = "coordinates of cells in a latent space"
 def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] = ()) -> None:
     """Write a latent as h5ad; `read_latent` gives it back to the last bit.
 
-    `obsm["X_perturbridge"]` holds z, `obs` the labels that travelled along by role, `row` (of the screen) and `trained`,
+    `obsm["X_perturbridge"]` holds z, `obs` the labels that travelled along under the names of their columns, `row` (of the screen) and
+    `trained`,
     `uns["perturbridge"]` name, recipe, split hash, fingerprint, steps and findings (the last two as JSON text). X has no columns.
 
     Parameters
@@ -58,9 +59,10 @@ def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] 
         raise DataError(problem, cure="Give one name per cell, or none.")
     obs = pd.DataFrame(index=pd.Index(names, dtype=object))
     obs["row"] = latent.cells
+    places = _places(latent)
     for role, labels in latent.labels.items():
         categories = pd.Index(list(labels.categories), dtype=object)
-        obs[role] = pd.Categorical.from_codes(labels.codes.tolist(), categories=categories)
+        obs[places[role]] = pd.Categorical.from_codes(labels.codes.tolist(), categories=categories)
     if latent.trained is not None:
         obs["trained"] = latent.trained
     table = AnnData(X=np.zeros((latent.n_cells, 0), dtype=np.float32), obs=obs)
@@ -71,7 +73,7 @@ def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] 
         "made_by": latent.made_by,
         "split_hash": latent.split_hash,
         "fingerprint": latent.fingerprint,
-        "columns": json.dumps({role: labels.column for role, labels in latent.labels.items()}),
+        "columns": json.dumps({role: [places[role], labels.column] for role, labels in latent.labels.items()}),
         "steps": json.dumps([asdict(step) for step in latent.steps]),
         "findings": json.dumps([finding.as_json() for finding in latent.findings]),
     }
@@ -102,8 +104,8 @@ def read_latent(path: str | Path) -> Latent:
             name=stored_text(record, "name"),
             made_by=stored_text(record, "made_by"),
             labels={
-                role: _renamed(read_column(obs, role, n_rows=n_cells).as_grouping(), column)
-                for role, column in columns.items()
+                role: _renamed(read_column(obs, place, n_rows=n_cells).as_grouping(), column)
+                for role, (place, column) in columns.items()
             },
             split_hash=stored_text(record, "split_hash"),
             trained=read_all(data_set(obs, "trained"), length=n_cells) if "trained" in frame_columns(obs) else None,
@@ -114,6 +116,15 @@ def read_latent(path: str | Path) -> Latent:
             problem = f"The coordinates in {str(path)!r} were changed after they were written."
             raise DataError(problem, cure="Encode the screen again, or audit the changed coordinates as your own.")
         return latent
+
+
+def _places(latent: Latent) -> dict[str, str]:
+    """Column of `obs` for the labels of each role: their own name, or the role where that name is taken."""
+    taken, places = {"row", "trained"}, {}
+    for role, labels in latent.labels.items():
+        places[role] = role if labels.column in taken or not labels.column else labels.column
+        taken.add(places[role])
+    return places
 
 
 def _renamed(labels: Any, column: str) -> Any:  # noqa: ANN401 - the record of the same kind

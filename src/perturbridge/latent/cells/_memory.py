@@ -1,0 +1,78 @@
+"""Cells of a screen in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._table import RowTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+    from numpy.typing import NDArray
+
+    from perturbridge.values import CountSource, RowChunk
+
+    from ._batch import SparseRows
+    from ._table import GeneMap
+
+__all__ = ["MemoryReader", "chunks", "load_rows"]
+
+ROWS_PER_READ = 8192
+
+
+class MemoryReader:
+    """Rows of a table, asked for by their row in the screen.
+
+    Parameters
+    ----------
+    table
+        The cells that were loaded.
+    rows
+        Their rows in the screen, ascending.
+    n_cells
+        Cells of the screen.
+    """
+
+    def __init__(self, table: RowTable, rows: NDArray[np.int64], *, n_cells: int) -> None:
+        self.table = table
+        self._place: NDArray[np.int64] | None = None
+        if len(rows) != n_cells:
+            self._place = np.full(n_cells, -1, dtype=np.int64)
+            self._place[rows] = np.arange(len(rows))
+
+    def take(self, rows: NDArray[np.int64]) -> SparseRows:
+        """Return these cells, in this order."""
+        return self.table.take(rows if self._place is None else self._place[rows])
+
+
+def chunks(source: CountSource, rows: NDArray[np.int64]) -> Iterator[tuple[RowChunk, NDArray[np.int64]]]:
+    """Read ascending rows a stretch at a time; give each stretch with the positions in it that were asked for."""
+    first = 0
+    while first < len(rows):
+        low = int(rows[first])
+        last = int(np.searchsorted(rows, low + ROWS_PER_READ))
+        high = int(rows[last - 1]) + 1
+        yield source.read_rows(low, high), rows[first:last] - low
+        first = last
+
+
+def load_rows(source: CountSource, rows: NDArray[np.int64], *, genes: GeneMap, device: torch.device) -> MemoryReader:
+    """Read ascending rows of a source into memory, or onto a device."""
+    parts = []
+    for chunk, wanted in chunks(source, rows):
+        indptr, column, value = genes.select(chunk)
+        if len(wanted) != chunk.n_rows:
+            kept = np.zeros(chunk.n_rows, dtype=bool)
+            kept[wanted] = True
+            lengths = np.diff(indptr)
+            each = np.repeat(kept, lengths)
+            indptr = np.concatenate([[0], np.cumsum(lengths[wanted])])
+            column, value = column[each], value[each]
+        parts.append((indptr, column, value))
+    if not parts:
+        parts.append((np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)))
+    return MemoryReader(RowTable(parts, n_genes=genes.n_genes, device=device), rows, n_cells=source.shape[0])

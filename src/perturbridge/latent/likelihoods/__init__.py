@@ -1,0 +1,1 @@
+"""log p(x | z): fused count likelihoods with analytic gradients, and the Gaussian."""

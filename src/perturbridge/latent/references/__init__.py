@@ -1,0 +1,1 @@
+"""Latents to compare with, fitted on the same rows and handed over in the same record."""

@@ -1,0 +1,1 @@
+"""A fitted latent model on disk."""
