@@ -29,14 +29,17 @@ from ._latent import diagnose_latent, encode_latent, fit_latent, read_latent_con
 from ._manifest import json_ready
 from ._predict import load_model, predict
 from ._run import Run, run
+from ._separation_ladder import Climb, SeparationRung, climb_separations, separation_ladder
 from ._summary import comparison_table, finding_line, headline_table, targets_sentence
 from ._tasks import check_prediction_format, evaluate_files, inspect, save_prediction, write_pseudobulk
 
 __all__ = [
     "AuditedLatents",
+    "Climb",
     "CrossValidation",
     "Run",
     "RunConfig",
+    "SeparationRung",
     "audit_data",
     "audit_json",
     "audit_section",
@@ -44,6 +47,7 @@ __all__ = [
     "check_folder",
     "check_prediction_format",
     "checks_table",
+    "climb_separations",
     "comparison_table",
     "config_from_mapping",
     "config_to_toml",
@@ -71,6 +75,7 @@ __all__ = [
     "repair_table",
     "run",
     "save_prediction",
+    "separation_ladder",
     "shipped_tables",
     "targets_sentence",
     "verdict_sentence",
