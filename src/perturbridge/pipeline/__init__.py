@@ -34,18 +34,21 @@ from ._latent import diagnose_latent, encode_latent, fit_latent, read_latent_con
 from ._manifest import json_ready
 from ._predict import explain, load_model, predict
 from ._run import Run, run
+from ._separation_ladder import Climb, SeparationRung, climb_separations, separation_ladder
 from ._summary import comparison_table, finding_line, headline_table, number, records, targets_sentence
 from ._tables import write_table
 from ._tasks import check_prediction_format, save_prediction, write_pseudobulk
 
 __all__ = [
     "AuditedLatents",
+    "Climb",
     "CrossValidation",
     "EvaluateConfig",
     "Evaluation",
     "Run",
     "RunComparison",
     "RunConfig",
+    "SeparationRung",
     "audit_data",
     "audit_json",
     "audit_section",
@@ -53,6 +56,7 @@ __all__ = [
     "check_folder",
     "check_prediction_format",
     "checks_table",
+    "climb_separations",
     "compare_runs",
     "comparison_table",
     "config_from_mapping",
@@ -87,6 +91,7 @@ __all__ = [
     "repair_table",
     "run",
     "save_prediction",
+    "separation_ladder",
     "shipped_tables",
     "targets_sentence",
     "verdict_sentence",
