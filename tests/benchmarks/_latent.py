@@ -227,8 +227,8 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
         {"batch": arrays["context"].astype(str), "label": arrays["perturbation"].astype(str)}, index=names
     )
     held = held_out(matrix.shape[0])
-    # The peer holds out the tail of the order it is given: training cells first, unshuffled.
-    order = np.concatenate([np.setdiff1d(np.arange(matrix.shape[0]), held), held])
+    # Unshuffled, the peer holds out the head of the order it is given and trains on the rest.
+    order = np.concatenate([held, np.setdiff1d(np.arange(matrix.shape[0]), held)])
     adata = ad.AnnData(matrix[order], obs=obs.iloc[order])
     kind = scvi.model.SCANVI if labels else scvi.model.SCVI
     if labels:
@@ -239,7 +239,6 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     def fit(n: int):
         model = kind(adata, gene_likelihood=likelihood)
         plan = {"n_epochs_kl_warmup": int(warmup), "lr": 4e-3} if int(warmup) else {}
-        # The last share of the order is the held-out set, as with us.
         quiet = {"enable_progress_bar": False, "logger": False, "check_val_every_n_epoch": 1}
         model.train(
             n, accelerator="cpu", train_size=1 - len(held) / len(order), validation_size=len(held) / len(order),
@@ -256,9 +255,11 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     fit(1)
     single = time.process_time() - begun
     steady = (whole - single) / (int(epochs) - 1)
-    tail = np.arange(len(order) - len(held), len(order))
-    elbo = float(model.get_elbo(indices=tail))
-    found = model.get_reconstruction_error(indices=tail)
+    if not np.array_equal(np.sort(model.validation_indices), np.arange(len(held))):
+        raise RuntimeError("the peer holds out other cells than we do")
+    head = np.arange(len(held))
+    elbo = float(model.get_elbo(indices=head))
+    found = model.get_reconstruction_error(indices=head)
     found = found["reconstruction_loss"] if isinstance(found, dict) else found
     begun = time.process_time()
     model.get_latent_representation()

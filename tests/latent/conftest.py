@@ -10,7 +10,7 @@ from perturbridge.screens import simulate
 from perturbridge.values import Normalization, RowChunk, Screen
 
 SMALL = Architecture(n_latent=4, n_hidden=24)
-QUICK = Training(epochs=6, batch_size=64, precision="fp32")
+QUICK = Training(epochs=6, batch_size=64, learning_rate=4e-3, precision="fp32")
 
 GOOD = Training(epochs=100, batch_size=128, learning_rate=1e-2, precision="fp32")
 

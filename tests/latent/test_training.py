@@ -168,7 +168,7 @@ def test_batches_cover_an_epoch_and_none_is_tiny(n_rows, size):
 
 
 def test_schedules_are_shares_of_the_steps_there_are():
-    training = Training(warmup=0.2, beta=2.0, batch_size=512)
+    training = Training(warmup=0.2, beta=2.0, batch_size=512, learning_rate=4e-3)
     assert [kl_weight(s, 10, training=training) for s in (0, 1, 2, 9)] == [1.0, 2.0, 2.0, 2.0]
     assert kl_weight(0, 10, training=replace(training, warmup=0.0)) == 2.0
     rates = [learning_rate(s, 101, training=training) for s in range(101)]

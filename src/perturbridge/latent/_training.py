@@ -64,7 +64,7 @@ class Training:
 
     epochs: int | None = None
     batch_size: int = 128
-    learning_rate: float = 4e-3
+    learning_rate: float = 1e-2
     schedule: Literal["one_cycle", "constant"] = "one_cycle"
     weight_decay: float = 1e-6
     adam_epsilon: float = 1e-8
