@@ -35,6 +35,12 @@ def audit(
             help="Latent to audit: a key of obsm, or a file; may be given again. [default: PCA of the counts]"
         ),
     ] = None,
+    make: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Latent to make of the counts where none is named: PCA, AE, VAE; may be given again. [default: PCA]"
+        ),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Table of the cells, for a latent in a file of its own.")] = None,
     sample: Annotated[str | None, typer.Option(help="Column with the biological unit (donor, replicate).")] = None,
     condition: Annotated[
@@ -105,6 +111,7 @@ def audit(
             control=tuple(control or ()),
             place=place,
             x_is=x_is,
+            make=tuple(make or ("PCA",)),
             drop_unlabelled=drop_unlabelled,
             settings=settings,
             progress=progress,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from perturbridge.audit import AuditSettings
-    from perturbridge.values import AuditReport, Finding, Latent
+    from perturbridge.values import AuditReport, Finding, Latent, Screen
 
     from ._encoders import Reference
 
@@ -35,6 +35,8 @@ class AuditedLatents:
         Labels of the cells by role, and which cells are controls.
     reference
         PCA and library size of the counts; None where there are none.
+    screen
+        Counts of the cells, None where there are none.
     settings
         What was tolerated.
     explanation
@@ -48,6 +50,7 @@ class AuditedLatents:
     latents: Mapping[str, Latent]
     groupings: Groupings
     reference: Reference | None
+    screen: Screen | None
     settings: AuditSettings
     explanation: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -81,6 +84,7 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     control: str | Sequence[str] = (),
     place: str | None = None,
     x_is: Literal["counts", "log1p"] | None = None,
+    make: Sequence[str] = ("PCA",),
     drop_unlabelled: bool = False,
     settings: AuditSettings | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -103,6 +107,8 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
         Labels of `condition` that are controls; default the usual spellings.
     place, x_is
         Where the values lie and what they are, as in `read_screen`.
+    make
+        Latents to make of the counts where none is named: `"PCA"`, `"AE"`, `"VAE"`.
     drop_unlabelled
         Leave out cells with a missing label, counted in the report, instead of refusing them.
     settings
@@ -124,7 +130,14 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     found = find_latents(source, keys, labels=labels)
     roles = {"context": context, "sample": sample, "condition": condition, "state": state}
     groupings = read_groupings(found.cells, roles, control=(control,) if isinstance(control, str) else tuple(control))
-    opened = open_reference(found, place=place, x_is=x_is, progress=lambda done, total: tell("pca", done, total))
+    opened = open_reference(
+        found,
+        place=place,
+        x_is=x_is,
+        make=make,
+        groupings=groupings,
+        progress=lambda done, total: tell("pca", done, total),
+    )
     latents = {**found.latents, **opened.made}
     _refuse_none(latents, found.cells.name)
     reports: dict[str, AuditReport] = {}
@@ -148,6 +161,7 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
         latents=latents,
         groupings=groupings,
         reference=opened.reference,
+        screen=opened.screen,
         settings=chosen,
         explanation=(*groupings.explanation, *opened.explanation),
         findings=opened.findings,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from perturbridge._checks import one_of
 from perturbridge.errors import DataError
 from perturbridge.screens import COORDINATE_SUFFIXES, control_cells, open_cells, read_coordinates
 from perturbridge.values import Finding, Labels, Latent
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perturbridge.screens import Cells
+    from perturbridge.values import Screen
 
 __all__ = [
     "FoundLatents",
@@ -78,6 +80,8 @@ class OpenedReference:
     ----------
     reference
         None where there are no counts.
+    screen
+        The counts; None where there are none.
     made
         Latents made of the counts, by name; empty where some were named.
     explanation, findings
@@ -85,6 +89,7 @@ class OpenedReference:
     """
 
     reference: Reference | None
+    screen: Screen | None = None
     made: Mapping[str, Latent] = field(default_factory=dict)
     explanation: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -214,9 +219,11 @@ def open_reference(
     *,
     place: str | None = None,
     x_is: Literal["counts", "log1p"] | None = None,
+    make: Sequence[str] = ("PCA",),
+    groupings: Groupings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> OpenedReference:
-    """Make the PCA of the counts; where no latent was named, it and every other encoder's latent are what is audited.
+    """Make the PCA of the counts; where no latent was named, the latents asked for are what is audited.
 
     Parameters
     ----------
@@ -224,6 +231,10 @@ def open_reference(
         Cells, and latents that were named.
     place, x_is
         As in `read_screen`.
+    make
+        Names of `ENCODERS`.
+    groupings
+        Context and state for an encoder that is told them.
     progress
         Called with cells read and cells in all.
 
@@ -244,11 +255,13 @@ def open_reference(
         return OpenedReference(reference=None, explanation=(why,))
     made = {}
     if not found.latents:
-        latents = [encode(screen, reference) for encode in ENCODERS.values()]
+        told = screen if groupings is None else replace(screen, context=groupings.by_role["context"])
+        latents = [ENCODERS[one_of("make", name, tuple(ENCODERS))](told, reference) for name in make]
         made = {latent.name: latent for latent in latents}
     what = "Latent" if reference.latent in made.values() else "Reference"
     return OpenedReference(
         reference=reference,
+        screen=screen,
         made=made,
         explanation=(*screen.explanation, f"{what}: {reference.explanation}"),
         findings=(*screen.findings, *reference.latent.findings),

@@ -27,7 +27,8 @@ def repair_audited(
 ) -> dict[str, Repair]:
     """Repair each latent whose context is read, mildest step first, each step audited on cells it was not fitted on.
 
-    Latents that pass, have lost their biology, or cannot be answered for by this design are left as they are. Cells without a label are left out, as they were in the audit.
+    Latents that pass, have lost their biology, or cannot be answered for by this design are left as they are. Cells
+    without a label are left out, as they were in the audit. After the closed forms an encoder is trained anew, where there are counts.
 
     Parameters
     ----------
@@ -36,8 +37,11 @@ def repair_audited(
     progress
         Called with the stage `"repairs"`, steps done and steps in all.
     """
-    from perturbridge.audit import repair_latent
+    from perturbridge.audit import CLOSED_FORM_STEPS, repair_latent
 
+    from ._latent_steps import latent_steps
+
+    steps = (*CLOSED_FORM_STEPS, *(() if audited.screen is None else latent_steps(audited.screen)))
     wanted = [name for name, report in audited.reports.items() if _repairable(report)]
     labels: dict[str, Labels | None] = dict(audited.groupings.by_role)
     known = np.ones(len(audited.groupings.control), dtype=np.bool_)
@@ -59,6 +63,7 @@ def repair_audited(
             condition=kept["condition"],
             state=kept["state"],
             control=control if control.any() else None,
+            steps=steps,
             settings=audited.settings,
         )
     if progress is not None and wanted:
