@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,6 @@ from sklearn.preprocessing import StandardScaler
 
 ROOT = Path(__file__).parents[2]
 N_LATENT = 16
-CELL_VISITS = 90_000
 # (name, design or reference, tools on top of it)
 METHODS = {
     "PCA": (),
@@ -38,14 +38,14 @@ METHODS = {
 }
 
 
-def make(name: str, *, epochs: int):
+def make(name: str):
     from perturbridge import latent
 
     if name == "PCA":
         return latent.PcaModel(N_LATENT)
     if name == "autoencoder":
         return latent.AutoencoderModel()
-    training = latent.Training(epochs=epochs, precision="fp32", patience=None)
+    training = latent.Training(precision="fp32", patience=None)
     if not name.startswith("VAE"):
         return latent.latent_design(name, n_latent=N_LATENT, training=training)
     divided = "block" in name
@@ -169,6 +169,7 @@ def real(name: str, *, n_cells: int):
     import anndata
 
     from perturbridge.screens import read_screen
+    from perturbridge.values import Labels
 
     folder = Path(os.environ["PERTURBRIDGE_DATA"])
     place, columns, fold = {
@@ -187,14 +188,16 @@ def real(name: str, *, n_cells: int):
     cells = anndata.read_h5ad(folder / f"{place}.h5ad")
     if cells.n_obs > n_cells:
         cells = cells[np.sort(np.random.default_rng(0).choice(cells.n_obs, n_cells, replace=False))].copy()
-    if "perturbation" not in columns:
-        cells.obs["perturbation"] = "control"
-        columns = {**columns, "perturbation": "perturbation", "control": "control"}
-    return read_screen(cells, **columns), None if fold is None else cells.obs[fold].to_numpy()
+    if "perturbation" in columns:
+        return read_screen(cells, **columns), None if fold is None else cells.obs[fold].to_numpy()
+    # Nothing was perturbed: cell types stand in while the file is read, and are the states afterwards.
+    screen = read_screen(cells, perturbation=columns["state"], control="CD14+ Monocytes", context=columns["context"])
+    types, codes = np.unique(cells.obs[columns["state"]].to_numpy().astype(str), return_inverse=True)
+    state = Labels(columns["state"], tuple(types), codes.astype(np.int32))
+    return replace(screen, perturbations=(), perturbation_codes=np.full(cells.n_obs, -1), state=state), None
 
 
 def compare(screen, *, data: str, methods, sample=None) -> list[dict]:
-    epochs = max(CELL_VISITS // (screen.n_cells // 2), 10)
     rows = np.sort(np.random.default_rng(0).permutation(screen.n_cells)[: screen.n_cells // 2])
     found = []
     for name in methods:
@@ -202,7 +205,7 @@ def compare(screen, *, data: str, methods, sample=None) -> list[dict]:
             continue
         if name in ("biolord", "scdisinfact") and len(screen.perturbations) == 0:
             continue
-        figures = measure(make(name, epochs=epochs), screen, rows, probe_sample=sample)
+        figures = measure(make(name), screen, rows, probe_sample=sample)
         found.append({"data": data, "latent": name} | figures)
         print(found[-1], file=sys.stderr, flush=True)
     return found

@@ -62,7 +62,7 @@ def test_scale_does_not_matter_and_so_shrinking_does_not_please():
 
 
 def test_gradient_against_finite_differences():
-    x, y, stratum = blocks(n=40, rho=0.5)
+    x, y, stratum = blocks(n=24, rho=0.5)
     module = p.CrossCovariance(4)
     assert torch.autograd.gradcheck(
         lambda a, b: module(a, b, stratum).loss, (x.requires_grad_(), y.requires_grad_()), atol=1e-6
