@@ -17,6 +17,7 @@ from ._cross_validate import CrossValidation, cross_validate
 from ._duplicate import half_effects
 from ._embedding_files import coverage_report
 from ._folder import new_folder
+from ._gates import gate_findings, profile_gates
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._perturbation_facts import perturbation_facts
@@ -106,6 +107,9 @@ def run(
         model.fit(effects)
         manifest = _manifest(config, screen, effects, model=model, validation=validation, command=command)
         manifest["embeddings"] = covered
+        gates = profile_gates(effects, embeddings, split=validation.split)
+        manifest["gates"] = [check.as_json() for check in gates]
+        manifest["findings"] += _findings(gate_findings(gates))
         manifest["perturbations"] = perturbation_facts(effects, validation.split, embeddings)
         _write(folder, config, effects, model=model, validation=validation)
         manifest["seconds"] = round(time.perf_counter() - started, 2)

@@ -72,6 +72,11 @@ class Check:
         one_of("verdict", self.verdict, VERDICTS)
         object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
 
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON types, NaN as null."""
+        record = {f.name: getattr(self, f.name) for f in fields(self)} | {"figures": dict(self.figures)}
+        return {key: None if isinstance(v, float) and isnan(v) else v for key, v in record.items()}
+
     @property
     def figure(self) -> str:
         """The effect with its interval and threshold as text, such as `AUC 0.873 [0.861, 0.885], tolerated 0.600`."""
@@ -197,10 +202,6 @@ class AuditReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types (NaN as null); `from_json` reads them back."""
-        checks = []
-        for check in self.checks:
-            record = {f.name: getattr(check, f.name) for f in fields(check)} | {"figures": dict(check.figures)}
-            checks.append({key: None if isinstance(v, float) and isnan(v) else v for key, v in record.items()})
         return {
             "schema": 1,
             "latent": self.latent,
@@ -212,7 +213,7 @@ class AuditReport:
             "allows": self.allows,
             "override": self.override,
             "settings": dict(self.settings),
-            "checks": checks,
+            "checks": [check.as_json() for check in self.checks],
         }
 
     @classmethod
