@@ -54,7 +54,7 @@ class Calls:
         order = np.lexsort((-self._size, self._p))
         p, size = self._p[order], self._size[order]
         # Size decides among vanishing p alone: elsewhere equal p are equal.
-        new = (np.diff(p) > 0) | ((p[1:] < _VANISHING) & (np.diff(size) != 0))
+        new = (np.diff(p) > 0) | ((p[1:] < _VANISHING) & (size[1:] != size[:-1]))
         out = np.empty(len(order), dtype=np.int64)
         out[order] = np.concatenate([[0], np.cumsum(new)])[: len(order)]
         return out
