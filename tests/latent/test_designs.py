@@ -67,17 +67,18 @@ def small():
     )
 
 
-def fitted(name, screen, *, rows=None, epochs=60):
-    training = Training(epochs=epochs, precision="fp32", patience=None)
+def fitted(name, screen, *, rows=None, epochs=60, rate=1e-2):
+    training = Training(epochs=epochs, precision="fp32", patience=None, learning_rate=rate)
     model = latent_design(name, n_latent=8, training=training)
     return model.fit(screen, rows=rows, embedding=one_hot_genes(screen) if name == "biolord" else None)
 
 
 def test_with_the_tools_on_the_context_is_gone_and_biology_is_kept(planted):
+    """At this rate, being told is not enough: some of the context stays in z of unseen cells."""
     rows, rest = np.arange(1800), np.arange(1800, planted.n_cells)
     found = {}
     for name in ("scvi", "perturbridge"):
-        z = fitted(name, planted, rows=rows, epochs=50).encode(planted).z[rest]
+        z = fitted(name, planted, rows=rows, epochs=50, rate=4e-3).encode(planted).z[rest]
         groups = {"context": planted.context, "state": planted.state}
         found[name] = {role: auc(z, labels.codes[rest]) for role, labels in groups.items()}
         found[name]["perturbation"] = auc(z, planted.perturbation_codes[rest])
