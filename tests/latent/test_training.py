@@ -211,8 +211,8 @@ def test_early_stopping_keeps_the_best_weights(screen):
 class Broken:
     """A penalty that is no number."""
 
-    def build(self, *, n_bio, n_context_dims, n_contexts, source):
-        return Nothing(n_bio, n_context_dims, n_contexts)
+    def build(self, *, n_bio, n_context_dims, design, source):
+        return Nothing(n_bio, n_context_dims, design.n_contexts)
 
     def as_json(self):
         return {"name": "broken"}

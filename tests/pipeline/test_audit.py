@@ -160,7 +160,8 @@ def test_hostile_names_stay_text(adata, tmp_path):
     found = audit_data(named, rep=hostile.replace("/", "|"), settings=FAST, **ROLES)
     write_audit(found, tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text()
-    assert "<script" not in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
     assert "<img" not in page
     assert 'src="http' not in page
     section = audit_section(found.reports)
