@@ -11,7 +11,8 @@ from tests.benchmarks._audit_rates import CLEAN, HELD_OUT, LEAKY, verdicts
 def test_no_leak_does_not_fail(name):
     found = verdicts(CLEAN[name], 2)
     assert found["fail"] == 0
-    assert found["auc"] < 0.57
+    # The strongest of four probes on 300 cells stands a standard error or two above chance.
+    assert found["auc"] < (0.57 if CLEAN[name]["n_cells"] >= 4_000 else 0.65)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from perturbridge.numerics import group_means
 from perturbridge.values import Check
@@ -100,8 +100,8 @@ def _bounds(readout: Readout, *, crossed: bool, settings: AuditSettings) -> dict
         # Folds share their training samples: the variance of their mean is (1/G + 1/(G−1)) S² (Nadeau and Bengio, 2003).
         spread = float(np.nanstd(reading.per_fold, ddof=1) * np.sqrt(1 / n_folds + 1 / (n_folds - 1)))
         error = max(spread, reading.standard_error)
-        wide = float(t.ppf(1 - (1 - settings.confidence) / len(readout.readings), n_folds - 1))
-        narrow = float(t.ppf(settings.confidence, n_folds - 1))
+        wide = float(stdtrit(n_folds - 1, 1 - (1 - settings.confidence) / len(readout.readings)))
+        narrow = float(stdtrit(n_folds - 1, settings.confidence))
         out[reading.probe] = (value, max(0.0, value - wide * error), min(1.0, value + narrow * error))
     return out
 
@@ -169,14 +169,14 @@ def _as_check(
 
 def _judge(low: float, high: float, *, n_units: int, settings: AuditSettings, design: Design) -> tuple[Verdict, str]:
     tolerance = settings.leak_tolerance
-    if high < tolerance:
-        return "pass", ""
-    if low > tolerance and n_units >= _FEWEST:
-        return "fail", ""
     if n_units < _FEWEST:
         counts = (_FEWEST,) * design.n_contexts
         smallest = f" (smallest p then {1 / n_partitions(counts):.2g})" if design.relation == "nested" else ""
         return "underpowered", f"{n_units} samples per context do not settle it; {_FEWEST} or more would{smallest}."
+    if high < tolerance:
+        return "pass", ""
+    if low > tolerance:
+        return "fail", ""
     if low <= 0.5:
         return (
             "underpowered",

@@ -7,7 +7,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from perturbridge.values import Check
 
@@ -153,7 +153,7 @@ def _measure(
             high=ours.high,
             probe=best.probe,
         )
-    z95 = float(norm.ppf(settings.confidence))
+    z95 = float(ndtri(settings.confidence))
     theirs = read(subject.reference[rows])
     reference = theirs.strongest
     same = next(r for r in ours.readings if r.probe == reference.probe)

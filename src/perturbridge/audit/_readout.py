@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata, t
+from scipy.special import ndtri, stdtrit
 
 from perturbridge.numerics import group_means
 
@@ -211,6 +211,13 @@ def read_out(task: Task, *, confidence: float, rng: np.random.Generator, n_permu
     return Readout(task=task, readings=readings, p=p, n_pairs=readings[0].auc.n_pairs)
 
 
+def _quantile(level: float, freedom: float) -> float:
+    """Of Student's t; the normal where there is no limit to its degrees of freedom, NaN where it has none."""
+    if freedom <= 0:
+        return float("nan")
+    return float(ndtri(level) if np.isinf(freedom) else stdtrit(freedom, level))
+
+
 def _reading(
     task: Task,
     name: str,
@@ -227,8 +234,8 @@ def _reading(
         error = max(error, auc.clustered_error(task.clusters))
         freedom = len(np.unique(task.clusters)) - 1
     gain = 0.0 if half is None else max(0.0, auc.value - macro_auc(half, task.codes, groups).value)
-    wide = float(t.ppf(1 - (1 - confidence) / len(task.ladder), freedom)) if freedom > 0 else np.nan
-    narrow = float(t.ppf(confidence, freedom)) if freedom > 0 else np.nan
+    wide = _quantile(1 - (1 - confidence) / len(task.ladder), freedom)
+    narrow = _quantile(confidence, freedom)
     per_fold = []
     # One AUC per class and fold: of dozens of contexts nobody reads the table, and only held-out samples need its spread.
     for fold in np.unique(task.folds) if task.n_classes <= _MOST_SHOWN or task.clusters is not None else ():
@@ -270,6 +277,8 @@ def _ladder_p(task: Task, readings: tuple[Reading, ...], *, n_permutations: int,
 
 def _ranks(scores: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Ranks inside segments, of the score of each class; of two classes the difference stands for the second."""
+    from scipy.stats import rankdata
+
     columns = scores if scores.shape[1] > 2 else np.stack([np.zeros(len(scores)), scores[:, 1] - scores[:, 0]], axis=1)
     out = np.empty(columns.shape)
     for first, stop in pairwise(starts):

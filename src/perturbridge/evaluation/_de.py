@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +97,7 @@ def _ratio(part: float, whole: float) -> float:
 
 def de_auroc(pair: Aligned) -> NDArray[np.float64]:
     """P(p of a real gene < p of another) + ½ P(equal), by predicted p: area under the ROC curve; NaN where all or none is real."""
+    from scipy.stats import rankdata
 
     def one(row: Calls) -> float:
         n_real = int(row.is_real.sum())
@@ -181,6 +181,7 @@ def de_direction_match(pair: Aligned) -> NDArray[np.float64]:
 
 def de_lfc_spearman(pair: Aligned) -> NDArray[np.float64]:
     """Spearman correlation of predicted and real change over R; NaN for fewer than 10 genes or a constant side."""
+    from scipy.stats import rankdata
 
     def one(row: Calls) -> float:
         real, pred = rankdata(row.real[row.is_real]), rankdata(row.pred[row.is_real])

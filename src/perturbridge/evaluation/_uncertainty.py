@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from ._error import mae, mean_over_genes
 
@@ -66,6 +65,8 @@ def crps(pair: Aligned) -> NDArray[np.float64]:
 
 def rho_unc_error(pair: Aligned) -> NDArray[np.float64]:
     """Spearman correlation over genes of interval width and |pred − true|: does it know where it errs; NaN without bounds."""
+    from scipy.stats import rankdata
+
     spread = _spread(pair)
     out = np.full(len(pair.true), np.nan)
     if spread is None:

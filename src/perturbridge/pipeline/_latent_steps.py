@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perturbridge.audit import RepairStep
 from perturbridge.values import Labels, Latent
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from perturbridge.audit import RepairCells
+    from perturbridge.audit import RepairCells, RepairStep
     from perturbridge.latent import Separation
     from perturbridge.values import Screen
 
@@ -35,6 +34,8 @@ def latent_steps(screen: Screen) -> tuple[RepairStep, ...]:
     screen
         The counts the latent was made of, whose rows `Latent.cells` names.
     """
+    # Audits alone need the audit room, whose libraries take their time to load.
+    from perturbridge.audit import RepairStep
 
     def step(
         name: str, title: str, separations: Callable[[], tuple[Separation, ...]], *, split: bool = False
