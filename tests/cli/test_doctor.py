@@ -11,7 +11,8 @@ from perturbridge.pipeline import _doctor
 def test_doctor_names_versions_machine_and_tables(call):
     told = json.loads(call("doctor", "--json").out)
     assert told["versions"]["numpy"] == {"installed": metadata.version("numpy"), "required": ">=1.26"}
-    assert told["versions"]["scikit-learn"]["required"] == "optional"
+    assert told["versions"]["scikit-learn"]["required"] == ">=1.5"
+    assert told["versions"]["transformers"]["required"] == "optional"
     assert told["tables"] == {source.name: "whole" for source in list_sources()}
     assert told["devices"][0] == "cpu"
     assert told["findings"] == []

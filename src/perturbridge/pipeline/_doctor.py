@@ -19,7 +19,7 @@ from perturbridge.values import Finding
 __all__ = ["doctor"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_USEFUL = ("hdf5plugin", "scanpy", "transformers", "sentence-transformers", "scikit-learn")
+_USEFUL = ("hdf5plugin", "scanpy", "transformers", "sentence-transformers")
 
 
 def doctor() -> dict[str, Any]:
