@@ -121,7 +121,12 @@ def _half(screen: Screen) -> NDArray[np.bool_]:
 def _autoencoder(screen: Screen, _reference: Reference) -> Latent:
     from perturbridge.latent import AutoencoderModel
 
-    return replace(AutoencoderModel().fit(screen, rows=_half(screen)).encode(screen), name="AE-16")
+    return _of_half(AutoencoderModel().fit(screen, rows=_half(screen)).encode(screen), "AE-16")
+
+
+def _of_half(latent: Latent, name: str) -> Latent:
+    """Without a split the models say of themselves that they saw all; here they saw the half they were given."""
+    return replace(latent, name=name, steps=tuple(replace(step, rows="train") for step in latent.steps))
 
 
 def _conditional_vae(screen: Screen, _reference: Reference) -> Latent:
@@ -130,7 +135,7 @@ def _conditional_vae(screen: Screen, _reference: Reference) -> Latent:
     architecture = Architecture(n_latent=N_COMPONENTS, likelihood=likelihood_of(screen))  # type: ignore[arg-type]
     model = LatentModel(architecture=architecture, name="VAE-16")
     known = screen.context is None or screen.context.codes >= 0
-    return model.fit(screen, rows=_half(screen) & known).encode(screen, unseen="encode")
+    return _of_half(model.fit(screen, rows=_half(screen) & known).encode(screen, unseen="encode"), "VAE-16")
 
 
 ENCODERS: Mapping[str, Encoder] = MappingProxyType(
