@@ -10,25 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests._rooms import ROOMS
 
 import perturbridge
 
 SOURCE = Path(perturbridge.__file__).parent
-ROOMS = [
-    "values",
-    "numerics",
-    "screens",
-    "embeddings",
-    "effects",
-    "evaluation",
-    "audit",
-    "latent",
-    "plotting",
-    "report",
-    "pipeline",
-    "tl",
-    "pl",
-]
 FILES = sorted(path for path in SOURCE.rglob("*.py"))
 HEAVY = ("torch", "ot", "sklearn", "anndata", "matplotlib", "pandas", "scipy", "numba", "h5py")
 

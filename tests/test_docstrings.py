@@ -7,22 +7,8 @@ import inspect
 
 import pytest
 from numpydoc.validate import validate
+from tests._rooms import ROOMS
 
-ROOMS = [
-    "values",
-    "numerics",
-    "screens",
-    "embeddings",
-    "effects",
-    "evaluation",
-    "audit",
-    "latent",
-    "plotting",
-    "report",
-    "pipeline",
-    "tl",
-    "pl",
-]
 # Types (PR04, RT03), sections that would only be filler (SA01, EX01, ES01, RT01), and capitals, which formulas and units do not have.
 NOT_ASKED = {"PR04", "RT03", "SA01", "EX01", "ES01", "RT01", "RT04", "SS02", "SS05", "PR08"}
 

@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perturbridge.numerics import group_means
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["centroid_shifts", "group_means"]
-
-
-def group_means(
-    z: NDArray[np.float64], groups: NDArray[np.integer], *, n_groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean of each group `(n_groups, n_dims)`, 0 where it is empty, and its size `(n_groups,)`."""
-    sizes = np.bincount(groups, minlength=n_groups).astype(np.float64)
-    sums = np.stack([np.bincount(groups, weights=column, minlength=n_groups) for column in z.T], axis=1)
-    return sums / np.maximum(sizes, 1.0)[:, None], sizes
+__all__ = ["centroid_shifts"]
 
 
 def centroid_shifts(

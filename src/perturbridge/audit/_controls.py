@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._readout import joint
+from ._codes import joint
 from ._readout_checks import as_check, read_context
 
 if TYPE_CHECKING:

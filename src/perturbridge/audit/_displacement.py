@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._centroids import group_means
+from perturbridge.numerics import group_means
+
 from ._ratio import Ratio, balanced_folds
 from ._shuffles import shuffled_within
 
@@ -177,7 +178,9 @@ class _Moments:
         means, sizes = group_means(z, cells, n_groups=n * _N_FOLDS)
         squares = np.bincount(cells, weights=np.einsum("ij,ij->i", z, z), minlength=n * _N_FOLDS)
         sums, shape = means * sizes[:, None], (n, _N_FOLDS)
-        return cls(sums.reshape(*shape, -1), squares.astype(np.float64).reshape(shape), sizes.reshape(shape))
+        return cls(
+            sums.reshape(*shape, -1), squares.astype(np.float64).reshape(shape), sizes.astype(np.float64).reshape(shape)
+        )
 
     def without(self, fold: int) -> _Moments:
         kept = np.arange(self.counts.shape[1]) != fold

@@ -10,10 +10,10 @@ from scipy.special import stdtrit
 from perturbridge.numerics import group_means
 from perturbridge.values import Check
 
+from ._codes import joint, relabelled
 from ._folds import held_out_sample_folds, subsample
 from ._permutation import group_permutation_p, n_partitions, separation_p, whiten
-from ._readout import Task, joint, read_out
-from ._readout_checks import relabelled
+from ._readout import Task, read_out
 from ._verdict import DEFAULT_CURE
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from scipy.special import ndtri
 
 from perturbridge.values import Check
 
+from ._codes import joint, relabelled
 from ._folds import random_folds, subsample
-from ._readout import Task, joint, read_out
-from ._readout_checks import relabelled
+from ._readout import Task, read_out
 from .probes._probe import ladder_for
 
 if TYPE_CHECKING:

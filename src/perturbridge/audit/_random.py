@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._codes import relabelled
 from ._folds import random_folds
 from ._readout import Task, read_out
-from ._readout_checks import as_check, read_context, relabelled
+from ._readout_checks import as_check, read_context
 from .probes._probe import LADDER
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from perturbridge.numerics import group_means
 
 from ._auc import GroupedAuc, macro_auc
 from ._classification import Classification, classify
+from ._codes import joint
 from ._permutation import seeds_of
 from .probes._probe import ladder_for
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .probes._probe import Probe
 
-__all__ = ["Reading", "Readout", "Task", "joint", "read_out"]
+__all__ = ["Reading", "Readout", "Task", "read_out"]
 
 _SMALL = 3_000
 _MOST_SHOWN = 40
@@ -155,11 +156,6 @@ class Readout:
         """A probe that reads significantly below ½ where another does not read above it: the mark of over-erasure; else None."""
         lowest = min(self.readings, key=lambda r: r.auc.value)
         return lowest if lowest.auc.value + 3 * lowest.standard_error < 0.5 else None
-
-
-def joint(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One code per observed pair of codes `(n_cells,)`."""
-    return np.asarray(np.unique(a * (int(b.max()) + 1) + b, return_inverse=True)[1].reshape(-1), dtype=np.int64)
 
 
 def centred(task: Task, train: NDArray[np.bool_]) -> NDArray[np.float64]:

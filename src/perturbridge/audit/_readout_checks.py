@@ -9,6 +9,7 @@ import numpy as np
 
 from perturbridge.values import Check
 
+from ._codes import relabelled
 from ._folds import random_folds, subsample
 from ._permutation import separation_p
 from ._readout import Task, read_out
@@ -22,12 +23,7 @@ if TYPE_CHECKING:
     from ._settings import AuditSettings
     from ._subject import Subject
 
-__all__ = ["ContextRead", "as_check", "read_context", "relabelled"]
-
-
-def relabelled(codes: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Codes `0 … k − 1` without gaps."""
-    return np.asarray(np.unique(codes, return_inverse=True)[1].reshape(-1), dtype=np.int64)
+__all__ = ["ContextRead", "as_check", "read_context"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,6 +11,8 @@ import numpy as np
 from perturbridge.errors import DataError
 from perturbridge.values import CONTROL, Labels, Latent
 
+from ._codes import joint
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,7 +76,10 @@ class Subject:
     @cached_property
     def strata(self) -> NDArray[np.int64]:
         """Condition x state of each cell as one code `(n_cells,)`; all 0 where neither was given."""
-        return joint_codes([labels for labels in (self.condition, self.state) if labels is not None], self.n_cells)
+        codes = np.zeros(self.n_cells, dtype=np.int64)
+        for labels in (self.condition, self.state):
+            codes = codes if labels is None else joint(codes, labels.codes)
+        return codes
 
 
 def standardized(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -83,14 +88,6 @@ def standardized(values: NDArray[np.floating]) -> NDArray[np.float64]:
     x = x - x.mean(axis=0)
     sd = x.std(axis=0)
     return np.asarray(x / np.where(sd > 1e-12 * (1 + np.abs(x).max(axis=0, initial=0)), sd, np.inf))
-
-
-def joint_codes(groupings: Sequence[Labels], n_cells: int) -> NDArray[np.int64]:
-    """One code per observed combination of labels `(n_cells,)`."""
-    codes = np.zeros(n_cells, dtype=np.int64)
-    for labels in groupings:
-        codes = codes * len(labels.categories) + labels.codes
-    return np.asarray(np.unique(codes, return_inverse=True)[1].reshape(-1), dtype=np.int64)
 
 
 def as_labels(role: str, values: ArrayLike | Labels | str, latent: Latent) -> Labels:

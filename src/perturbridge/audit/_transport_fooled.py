@@ -9,6 +9,7 @@ import numpy as np
 from perturbridge._rng import spawn
 from perturbridge.values import VERDICTS, Check
 
+from ._codes import relabelled
 from ._displacement import Cells, Displacement, displacement_leak
 from ._noise_to_signal import NoiseToSignal, noise_to_signal
 from ._pairing import Pairing, assortativity
@@ -163,9 +164,9 @@ def _cells(subject: Subject, rng: np.random.Generator) -> tuple[Cells, int]:
         perturbed=z[perturbed] - centre,
         control_context=np.searchsorted(known, context[controls]),
         perturbed_context=np.searchsorted(known, context[perturbed]),
-        perturbation=np.unique(condition[perturbed], return_inverse=True)[1].reshape(-1),
-        control_strata=np.unique(subject.strata[controls], return_inverse=True)[1].reshape(-1),
-        perturbed_strata=np.unique(subject.strata[perturbed], return_inverse=True)[1].reshape(-1),
+        perturbation=relabelled(condition[perturbed]),
+        control_strata=relabelled(subject.strata[controls]),
+        perturbed_strata=relabelled(subject.strata[perturbed]),
     ), outside
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._auc import macro_auc
-from ._readout import joint
+from ._codes import joint
 from ._readout_checks import as_check, read_context
 
 if TYPE_CHECKING:
