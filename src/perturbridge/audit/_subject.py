@@ -103,12 +103,18 @@ def as_labels(role: str, values: ArrayLike | Labels | str, latent: Latent) -> La
     elif isinstance(values, str):
         labels = latent.column(values)
     else:
-        array = np.asarray(values, dtype=object).reshape(-1)
-        known = np.array([not _missing(v) for v in array], dtype=np.bool_)
-        text = np.array([str(v) for v in array[known]], dtype=object)
-        categories, inverse = np.unique(text.astype(str), return_inverse=True)
-        codes = np.full(len(array), -1, dtype=np.int32)
-        codes[known] = inverse
+        array = np.asarray(values, dtype=object).reshape(-1).tolist()
+        # What a label says is asked once for each distinct one, not for each of a million cells.
+        place: dict[object, int] = {}
+        keys = (v if v.__class__ is str else (v.__class__, v) for v in array)
+        seen = np.fromiter((place.setdefault(key, len(place)) for key in keys), dtype=np.int64, count=len(array))
+        distinct = [key if isinstance(key, str) else key[1] for key in place]  # type: ignore[index]
+        known = np.array([not _missing(v) for v in distinct], dtype=np.bool_)
+        text = np.array([str(v) for v, kept in zip(distinct, known, strict=True) if kept], dtype=str)
+        categories, inverse = np.unique(text, return_inverse=True)
+        table = np.full(len(distinct), -1, dtype=np.int32)
+        table[known] = inverse.reshape(-1)
+        codes = table[seen]
         labels = Labels(column=role, categories=tuple(str(c) for c in categories), codes=codes)
     if len(labels.codes) != latent.n_cells:
         problem = f"{role} has {len(labels.codes)} labels for the {latent.n_cells} cells of latent {latent.name!r}."
