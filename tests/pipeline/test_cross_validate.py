@@ -10,7 +10,6 @@ import pytest
 from perturbridge.effects import EffectModel, MeanEffect, default_baselines
 from perturbridge.errors import DataError, FitError
 from perturbridge.pipeline import cross_validate
-from perturbridge.pipeline._predict import held_out_prediction
 from perturbridge.screens import make_split
 from perturbridge.values import Effects, EmbeddingCard, GeneEmbedding
 
@@ -55,7 +54,7 @@ def test_every_perturbation_is_tested_once_by_every_model(effects, embedding):
         rows = (scores.model == model) & (scores.metric == "rmse")
         assert sorted(scores.perturbation[rows].tolist()) == sorted(embedding.genes)
     assert scores.split_hash == validation.split.hash
-    joined = held_out_prediction(validation)
+    joined = validation.held_out
     assert sorted(map(str, joined.perturbations)) == sorted(embedding.genes)
     assert joined.split_hash == validation.split.hash
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from perturbridge._checks import one_of
 from perturbridge.effects import default_baselines
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from perturbridge.effects import EffectModel, Estimator
-    from perturbridge.values import Effects, Fold
+    from perturbridge.values import Effects, Fold, PerturbationName
 
 __all__ = ["SHUFFLED", "CrossValidation", "cross_validate"]
 
@@ -53,6 +56,38 @@ class CrossValidation:
     split: Split
     reports: Mapping[str, Mapping[str, object]]
     seed: int
+
+    @cached_property
+    def held_out(self) -> Prediction:
+        """Test rows of all folds; a perturbation that several folds test keeps the row of the first of them.
+
+        Bounds are there where every fold has them.
+        """
+        seen: set[PerturbationName] = set()
+        parts: list[tuple[Prediction, list[int]]] = []
+        for prediction in self.predictions.values():
+            rows = [i for i, name in enumerate(prediction.perturbations) if name not in seen]
+            seen.update(prediction.perturbations)
+            parts.append((prediction, rows))
+        first = parts[0][0]
+        bounds = {
+            bound: np.concatenate([getattr(p, bound)[rows] for p, rows in parts])
+            if all(getattr(p, bound) is not None for p, _ in parts)
+            else None
+            for bound in ("lower", "upper")
+        }
+        return Prediction(
+            perturbations=tuple(p.perturbations[i] for p, rows in parts for i in rows),
+            genes=first.genes,
+            delta=np.concatenate([p.delta[rows] for p, rows in parts]),
+            status=tuple(p.status[i] for p, rows in parts for i in rows),
+            detail=tuple(p.detail[i] for p, rows in parts for i in rows),
+            model=self.model,
+            lower=bounds["lower"],
+            upper=bounds["upper"],
+            in_training=tuple(p.in_training[i] for p, rows in parts for i in rows),
+            split_hash=self.split.hash,
+        )
 
     def summary(self, *, by: str | None = None) -> pd.DataFrame:
         """Return mean and bootstrap interval for each model and metric, by stratum where asked."""

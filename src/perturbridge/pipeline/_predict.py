@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from perturbridge.effects import EffectModel
 from perturbridge.errors import DataError
 from perturbridge.values import Prediction, as_names
@@ -17,9 +15,8 @@ if TYPE_CHECKING:
     from perturbridge.effects import Explanation
     from perturbridge.values import PerturbationName
 
-    from ._cross_validate import CrossValidation
 
-__all__ = ["explain", "held_out_prediction", "load_model", "predict"]
+__all__ = ["explain", "load_model", "predict"]
 
 
 def load_model(folder: str | Path) -> EffectModel:
@@ -67,32 +64,3 @@ def explain(folder: str | Path, perturbations: Sequence[str | PerturbationName],
     """
     model = load_model(folder)
     return [model.explain(name, top=top) for name in as_names(perturbations)]
-
-
-def held_out_prediction(validation: CrossValidation) -> Prediction:
-    """Join the test rows of all folds; a perturbation that several folds test keeps the row of the first of them."""
-    seen: set[PerturbationName] = set()
-    parts: list[tuple[Prediction, list[int]]] = []
-    for prediction in validation.predictions.values():
-        rows = [i for i, name in enumerate(prediction.perturbations) if name not in seen]
-        seen.update(prediction.perturbations)
-        parts.append((prediction, rows))
-    first = parts[0][0]
-    bounds = {
-        bound: np.concatenate([getattr(p, bound)[rows] for p, rows in parts])
-        if getattr(first, bound) is not None
-        else None
-        for bound in ("lower", "upper")
-    }
-    return Prediction(
-        perturbations=tuple(p.perturbations[i] for p, rows in parts for i in rows),
-        genes=first.genes,
-        delta=np.concatenate([p.delta[rows] for p, rows in parts]),
-        status=tuple(p.status[i] for p, rows in parts for i in rows),
-        detail=tuple(p.detail[i] for p, rows in parts for i in rows),
-        model=validation.model,
-        lower=bounds["lower"],
-        upper=bounds["upper"],
-        in_training=tuple(p.in_training[i] for p, rows in parts for i in rows),
-        split_hash=validation.split.hash,
-    )

@@ -17,7 +17,6 @@ from perturbridge.plotting import (
 )
 from perturbridge.report import Figure, Section, Table
 
-from ._predict import held_out_prediction
 from ._report_scores import values_by_perturbation
 from ._summary import number
 
@@ -117,7 +116,7 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
 
 def what_it_predicts(effects: Effects, validation: CrossValidation) -> Section:
     """Maps of Δ, and a good, a middling and a bad prediction gene by gene."""
-    prediction = held_out_prediction(validation)
+    prediction = validation.held_out
     order = [effects.genes.index(gene) for gene in prediction.genes] if prediction.genes != effects.genes else None
     measured = effects.delta[effects.rows(prediction.perturbations)]
     measured = measured if order is None else measured[:, order]

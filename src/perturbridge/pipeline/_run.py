@@ -21,7 +21,6 @@ from ._gates import gate_findings, profile_gates
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._perturbation_facts import perturbation_facts
-from ._predict import held_out_prediction
 from ._summary import records, verdict
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def _manifest(
         "comparison": comparison,
         "headline": records(validation.headline()),
         "calibration": [] if (calibration := validation.calibration()) is None else records(calibration),
-        "referee": _findings(referee(validation.scores, model=model.name, prediction=held_out_prediction(validation))),
+        "referee": _findings(referee(validation.scores, model=model.name, prediction=validation.held_out)),
         "answer": verdict(validation, comparison),
     }
 
@@ -198,5 +197,5 @@ def _write(
     write_split(validation.split, folder / "split.json")
     write_scores(validation.scores, folder / "scores.parquet")
     write_effects(effects, folder / "effects.h5ad")
-    write_prediction(held_out_prediction(validation), folder / "predictions.h5ad")
+    write_prediction(validation.held_out, folder / "predictions.h5ad")
     model.save(folder / "model")
