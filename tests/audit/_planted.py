@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from perturbridge.audit._subject import as_labels, make_subject
-from perturbridge.values import Latent
+from perturbridge.audit._subject import make_subject
+from perturbridge.values import Latent, as_labels
 
 
 def subject_of(z, **groupings):

@@ -8,9 +8,8 @@ import pytest
 
 from perturbridge.audit._duplicates import copies_across, near_copies_across
 from perturbridge.audit._pipeline import check_pipeline
-from perturbridge.audit._subject import as_labels
 from perturbridge.errors import DataError
-from perturbridge.values import FittedStep, Latent
+from perturbridge.values import FittedStep, Latent, as_labels
 
 STEPS = tuple(
     FittedStep(name=name, rows="train", split_hash="a" * 64, n_cells=700)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge._rng import spawn
-from perturbridge.values import AuditReport, Latent
+from perturbridge.values import AuditReport, Latent, as_labels
 
 from ._controls import check_controls
 from ._design import check_design, read_design
@@ -18,7 +18,7 @@ from ._kept import check_kept
 from ._pipeline import check_pipeline
 from ._random import check_random
 from ._settings import AuditSettings
-from ._subject import as_labels, make_subject
+from ._subject import make_subject
 from ._transport_fooled import check_transport
 from ._within import check_within
 

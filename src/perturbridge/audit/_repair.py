@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perturbridge._rng import spawn
+from perturbridge.values import as_labels
 
 from ._audit import audit_latent
 from ._folds import random_folds
 from ._repair_steps import CLOSED_FORM_STEPS, RepairCells
 from ._settings import AuditSettings
-from ._subject import as_labels, make_subject
+from ._subject import make_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

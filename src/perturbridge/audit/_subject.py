@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge.errors import DataError
-from perturbridge.values import CONTROL, Labels, Latent
+from perturbridge.values import Labels, Latent, control_cells
 
 from ._codes import joint
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Subject", "as_labels", "make_subject"]
+__all__ = ["Subject", "make_subject"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,42 +90,6 @@ def standardized(values: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(x / np.where(sd > 1e-12 * (1 + np.abs(x).max(axis=0, initial=0)), sd, np.inf))
 
 
-def as_labels(role: str, values: ArrayLike | Labels | str, latent: Latent) -> Labels:
-    """Turn an array of labels, or the name of labels the latent carries, into `Labels`; missing ones have code -1.
-
-    Raises
-    ------
-    DataError
-        If the length differs from the number of cells, or the name is unknown.
-    """
-    if isinstance(values, Labels):
-        labels = values
-    elif isinstance(values, str):
-        labels = latent.column(values)
-    else:
-        array = np.asarray(values, dtype=object).reshape(-1).tolist()
-        # What a label says is asked once for each distinct one, not for each of a million cells.
-        place: dict[object, int] = {}
-        keys = (v if v.__class__ is str else (v.__class__, v) for v in array)
-        seen = np.fromiter((place.setdefault(key, len(place)) for key in keys), dtype=np.int64, count=len(array))
-        distinct = [key if isinstance(key, str) else key[1] for key in place]  # type: ignore[index]
-        known = np.array([not _missing(v) for v in distinct], dtype=np.bool_)
-        text = np.array([str(v) for v, kept in zip(distinct, known, strict=True) if kept], dtype=str)
-        categories, inverse = np.unique(text, return_inverse=True)
-        table = np.full(len(distinct), -1, dtype=np.int32)
-        table[known] = inverse.reshape(-1)
-        codes = table[seen]
-        labels = Labels(column=role, categories=tuple(str(c) for c in categories), codes=codes)
-    if len(labels.codes) != latent.n_cells:
-        problem = f"{role} has {len(labels.codes)} labels for the {latent.n_cells} cells of latent {latent.name!r}."
-        raise DataError(problem, cure="Give one label per cell, in the order of the latent.")
-    return labels
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value or str(value).strip() in ("", "nan", "NaN", "<NA>", "None")  # noqa: PLR0124 - NaN alone differs from itself
-
-
 def make_subject(
     latent: Latent,
     *,
@@ -179,7 +143,9 @@ def make_subject(
         sample=kept.get("sample"),
         condition=kept.get("condition"),
         state=kept.get("state"),
-        control=_controls(control, used.get("condition"), n)[keep],
+        control=(control_cells(used["condition"], control) if "condition" in used else np.zeros(n, dtype=np.bool_))[
+            keep
+        ],
         library_size=_aligned("library_size", library_size, keep, shape=(n,)),
         reference=_aligned("reference", reference, keep, shape=(n, -1)),
         n_unlabelled=n - len(keep),
@@ -206,44 +172,6 @@ def _rows(latent: Latent, keep: NDArray[np.int64]) -> Latent:
         trained=None if latent.trained is None else latent.trained[keep],
         steps=latent.steps,
     )
-
-
-def _controls(control: NDArray[np.bool_] | Sequence[str] | None, condition: Labels | None, n: int) -> NDArray[np.bool_]:
-    if condition is None:
-        return np.zeros(n, dtype=np.bool_)
-    if (
-        control is not None
-        and not isinstance(control, str)
-        and len(control) == n
-        and np.asarray(control).dtype == np.bool_
-    ):
-        return np.asarray(control, dtype=np.bool_)
-    spelled = (
-        (str(CONTROL), *USUAL_CONTROLS)
-        if control is None
-        else ((control,) if isinstance(control, str) else tuple(control))
-    )
-    wanted = {str(name).strip().lower() for name in spelled}
-    codes = [i for i, name in enumerate(condition.categories) if name.strip().lower() in wanted]
-    if control is not None and not codes:
-        problem = f"No label of {condition.column!r} is {', '.join(repr(c) for c in spelled)}."
-        raise DataError(problem, cure=f"Its labels begin {', '.join(repr(c) for c in condition.categories[:5])}.")
-    return np.isin(condition.codes, codes)
-
-
-USUAL_CONTROLS = (
-    "control",
-    "ctrl",
-    "non-targeting",
-    "nontargeting",
-    "non_targeting",
-    "ntc",
-    "nt",
-    "negctrl",
-    "unperturbed",
-    "untreated",
-    "dmso",
-)
 
 
 def _aligned(

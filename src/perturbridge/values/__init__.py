@@ -8,11 +8,15 @@ Depends on: numpy.
 from __future__ import annotations
 
 from ._aliases import GeneAliases, ensembl_stem
+from ._alignment import Alignment, Displacement
+from ._alignment_reports import DisplacementReport, PlanReport
 from ._audit import VERDICTS, AuditReport, Check, Verdict
 from ._effects import ContextTable, Effects
 from ._embedding import EmbeddingCard, GeneEmbedding, Located
 from ._findings import Finding
+from ._labels import as_labels, control_cells
 from ._latent import FittedStep, Latent
+from ._maps import AffineMap, CellMap, NearestMap, SoftMap
 from ._names import CONTROL, PerturbationName, as_names
 from ._prediction import STATUSES, Prediction
 from ._scores import ScoreTable
@@ -25,10 +29,15 @@ __all__ = [
     "STATUSES",
     "UNASSIGNED_CODE",
     "VERDICTS",
+    "AffineMap",
+    "Alignment",
     "AuditReport",
+    "CellMap",
     "Check",
     "ContextTable",
     "CountSource",
+    "Displacement",
+    "DisplacementReport",
     "Effects",
     "EmbeddingCard",
     "Finding",
@@ -39,14 +48,19 @@ __all__ = [
     "Labels",
     "Latent",
     "Located",
+    "NearestMap",
     "Normalization",
     "PerturbationName",
+    "PlanReport",
     "Prediction",
     "RowChunk",
     "ScoreTable",
     "Screen",
+    "SoftMap",
     "Split",
     "Verdict",
+    "as_labels",
     "as_names",
+    "control_cells",
     "ensembl_stem",
 ]
