@@ -7,6 +7,8 @@ Depends on: values; numpy, scipy, torch, safetensors.
 
 from __future__ import annotations
 
+from perturbridge.injection import AdditiveShift, Concat, ConditionalLayerNorm, FiLM, Injection, InjectionSpec
+
 from ._architecture import Architecture
 from ._designs import DESIGNS, latent_design, one_hot_genes
 from ._diagnose import Diagnosis
@@ -14,8 +16,6 @@ from ._differential import DifferentialExpression
 from ._draws import differential_expression, sample_cells, sample_posterior
 from ._model import LatentModel
 from ._training import Training
-from .injection import AdditiveShift, Concat, ConditionalLayerNorm, FiLM
-from .injection._interface import Injection, InjectionSpec
 from .penalties import Separation
 from .penalties._interface import Penalty, PenaltySpec, StepView
 from .references._autoencoder import AutoencoderModel

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge._checks import one_of
+from perturbridge.injection import Concat
 from perturbridge.values import EmbeddingCard, GeneEmbedding
 
 from ._architecture import Architecture
 from ._model import LatentModel
-from .injection._concat import Concat
 from .penalties._separation import Separation
 
 if TYPE_CHECKING:

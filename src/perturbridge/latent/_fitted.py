@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from perturbridge.injection import InjectionSpec
     from perturbridge.values import Finding
 
     from ._architecture import Architecture
-    from .injection._interface import InjectionSpec
     from .modules._vae import Vae
 
 __all__ = ["Conditions", "Fitted"]

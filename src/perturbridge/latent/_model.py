@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from perturbridge.injection import InjectionSpec
     from perturbridge.values import GeneEmbedding, Latent, PerturbationName, Screen, Split
 
     from ._encode import Cells
     from ._fitted import Fitted
-    from .injection._interface import InjectionSpec
     from .penalties._interface import PenaltySpec
 
 __all__ = ["LatentModel"]

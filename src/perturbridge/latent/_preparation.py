@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from perturbridge.injection import InjectionSpec
     from perturbridge.values import GeneEmbedding, Labels, Screen, Split
 
     from ._architecture import Architecture
     from ._fitted import Conditions
     from ._rows import Chosen
     from ._training import Training
-    from .injection._interface import InjectionSpec
     from .penalties._interface import PenaltySpec
 
 __all__ = ["Prepared", "Request", "prepare"]

@@ -13,8 +13,8 @@ from ._layers import CodeTable, Linear, Stack
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from perturbridge.injection import Injection
     from perturbridge.latent._architecture import Architecture
-    from perturbridge.latent.injection._interface import Injection
 
 __all__ = ["Decoded", "Decoder"]
 

@@ -19,10 +19,10 @@ from ._posterior import Posterior
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from perturbridge.injection import InjectionSpec
     from perturbridge.latent._architecture import Architecture
     from perturbridge.latent._noise import Noise
     from perturbridge.latent.cells._batch import Batch
-    from perturbridge.latent.injection._interface import InjectionSpec
 
 __all__ = ["Sizes", "Terms", "Vae"]
 

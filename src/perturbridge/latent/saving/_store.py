@@ -14,10 +14,10 @@ from safetensors.torch import load, save
 
 from perturbridge._files import atomic_file
 from perturbridge.errors import FitError, PerturbridgeError
+from perturbridge.injection import injection_from_json
 from perturbridge.latent._architecture import Architecture
 from perturbridge.latent._fitted import Conditions, Fitted
 from perturbridge.latent._noise import generator
-from perturbridge.latent.injection._table import injection_from_json
 from perturbridge.latent.modules._vae import Sizes, Vae
 from perturbridge.values import Finding
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from perturbridge.errors import FitError
-from perturbridge.latent.injection import INJECTIONS, Concat, injection_from_json
+from perturbridge.injection import INJECTIONS, Concat, injection_from_json
 
 N_DIMS, N_CONDITION, N_HIDDEN, N_LAYERS = 4, 3, 6, 2
 

@@ -1,0 +1,10 @@
+"""Cells of a perturbation nobody has seen: from a gene embedding to a displacement of every control cell.
+
+Takes: an `Alignment`, control cells in the same latent, gene embeddings.
+Gives: displacements, predicted cells and their Δ, with an uncertainty from held-out perturbations.
+Depends on: values, numerics, injection; numpy, torch.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,10 @@
+"""Optimal transport between controls and perturbed cells, behind the audit's gate.
+
+Takes: a `Latent` and the `AuditReport` that opens the gate for it.
+Gives: `align_latent`, whose `Alignment` moves any control cell, with a report of every plan.
+Depends on: values, numerics; numpy, scipy, pot.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []
