@@ -61,7 +61,9 @@ if TYPE_CHECKING:
         write_screen,
         write_split,
     )
+    from perturbridge.transport import AlignmentSettings, align_latent
     from perturbridge.values import (
+        Alignment,
         AuditReport,
         Effects,
         GeneEmbedding,
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Alignment",
+    "AlignmentSettings",
     "AuditReport",
     "AuditSettings",
     "EffectModel",
@@ -90,6 +94,7 @@ __all__ = [
     "Split",
     "TrainingResponses",
     "__version__",
+    "align_latent",
     "audit_data",
     "audit_latent",
     "audit_latents",
@@ -174,8 +179,19 @@ _HOMES = MappingProxyType(
             ),
             "screens",
         ),
+        **dict.fromkeys(("AlignmentSettings", "align_latent"), "transport"),
         **dict.fromkeys(
-            ("AuditReport", "Effects", "GeneEmbedding", "Latent", "PerturbationName", "Prediction", "Screen", "Split"),
+            (
+                "Alignment",
+                "AuditReport",
+                "Effects",
+                "GeneEmbedding",
+                "Latent",
+                "PerturbationName",
+                "Prediction",
+                "Screen",
+                "Split",
+            ),
             "values",
         ),
     }

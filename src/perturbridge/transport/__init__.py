@@ -7,4 +7,8 @@ Depends on: values, numerics; numpy, scipy, pot.
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from ._align import align_latent
+from ._settings import AlignmentSettings
+from .solvers import SOLVERS
+
+__all__ = ["SOLVERS", "AlignmentSettings", "align_latent"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["AffineMap", "CellMap", "NearestMap", "SoftMap"]
 
 _AT_ONCE = 1 << 22
+# Two cells nearer than this, in units of ε, are one: single precision keeps no more.
+_SAME = 1e-6
 
 
 def _costs(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,11 +38,14 @@ class SoftMap:
         g, in units of ε, with the weight of the target folded in `(n_targets,)`; −∞ is not allowed.
     epsilon
         ε, positive, in squared units of the latent; ∞ stands for the mean of the targets.
+    leaves_self
+        A target that lies where x lies is x itself and has no part in T(x).
     """
 
     targets: NDArray[np.float32]
     potentials: NDArray[np.float32]
     epsilon: float
+    leaves_self: bool = False
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -61,7 +66,11 @@ class SoftMap:
         step = max(_AT_ONCE // len(targets), 1)
         for start in range(0, len(points), step):
             rows = slice(start, start + step)
-            score = self.potentials - _costs(points[rows] - centre, targets) / self.epsilon
+            cost = _costs(points[rows] - centre, targets)
+            score = self.potentials - cost / self.epsilon
+            if self.leaves_self and len(targets) > 1:
+                score[cost <= _SAME * self.epsilon] = -np.inf
+                score[np.isneginf(score).all(axis=1)] = self.potentials
             score -= score.max(axis=1, keepdims=True)
             np.exp(score, out=score)
             out[rows] = (score @ targets) / score.sum(axis=1, keepdims=True) + centre

@@ -1,0 +1,222 @@
+"""One perturbation against the controls that were made ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge.values import Displacement, PlanReport
+
+from ._diagnose import mass_report
+from ._judge import judge, p_value
+from ._null import correlation
+from ._pooling import pool_means
+from ._shrink import kept_directions
+from .solvers import SOLVERS, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from perturbridge.values import DisplacementReport
+
+    from ._prepared import Stratum
+    from ._settings import AlignmentSettings
+    from .solvers import Solution
+
+__all__ = ["Perturbed", "align_perturbation"]
+
+_MIN_SPREAD = 10
+_FAR = 1e-3
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Perturbed:
+    """Cells of one perturbation in centred coordinates; codes as in `TrainingCells`."""
+
+    name: str
+    y: NDArray[np.float64]
+    context: NDArray[np.int64]
+    stratum: NDArray[np.int64]
+    n_left_out: int
+
+
+def align_perturbation(
+    cells: Perturbed,
+    strata: Sequence[Stratum],
+    *,
+    states: Sequence[str],
+    context_controls: NDArray[np.int64],
+    settings: AlignmentSettings,
+    rng: np.random.Generator,
+) -> tuple[tuple[Displacement, ...], tuple[PlanReport, ...], DisplacementReport]:
+    """Displacements of every stratum by this perturbation, a report of each plan, and one of the whole.
+
+    Parameters
+    ----------
+    cells
+        Its cells.
+    strata
+        Controls, ready.
+    states
+        State of each stratum.
+    context_controls
+        Controls behind the centre of each context `(n_contexts,)`.
+    settings
+        Of the alignment.
+    rng
+        Draws halves.
+    """
+    parts = [np.flatnonzero(cells.stratum == k) for k in range(len(strata))]
+    record = SOLVERS[settings.solver]
+    means, noise, unmoved = _means(cells, parts, strata, context_controls=context_controls)
+    pooled = pool_means(means, noise, shrink=record.shrunk)
+    displacements, plans = [], []
+    for k, (part, stratum) in enumerate(zip(parts, strata, strict=True)):
+        half = rng.permutation(len(part))
+        solved = _solve(cells.y[part], stratum, settings) if _has_plan(part, stratum, settings) else None
+        moved, kept, halves = _within(cells.y[part][half], stratum, solved, settings=settings, shift=pooled.shifts[k])
+        displacements.append(moved)
+        plans.append(
+            _report(
+                cells,
+                part,
+                stratum,
+                solved=solved,
+                gap=means[k],
+                own_share=float(pooled.own_share[k]),
+                kept=kept,
+                halves=halves,
+            )
+        )
+    sizes = [len(part) for part in parts]
+    report = judge(
+        cells.name,
+        plans,
+        pooled=pooled,
+        displacements=displacements,
+        strata=strata,
+        states=states,
+        n_left_out=cells.n_left_out + int((cells.stratum < 0).sum()),
+        p=p_value(means, unmoved, sizes, strata=strata, n_draws=settings.n_draws),
+    )
+    return tuple(displacements), tuple(plans), report
+
+
+def _means(
+    cells: Perturbed,
+    parts: Sequence[NDArray[np.int64]],
+    strata: Sequence[Stratum],
+    *,
+    context_controls: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """D_k, its squared standard error, and what that error would be for cells as variable as controls; ∞ without cells.
+
+    s² (1/m + Σ_b (m_b/m)²/n_b + 1/n): the cells, the centres of their contexts b, the controls of the stratum.
+    """
+    means = np.zeros((len(strata), strata[0].mean.shape[0]))
+    noise, unmoved = np.full(len(strata), np.inf), np.full(len(strata), np.inf)
+    for k, (part, stratum) in enumerate(zip(parts, strata, strict=True)):
+        m = len(part)
+        if not m:
+            continue
+        y = cells.y[part]
+        means[k] = y.mean(axis=0) - stratum.mean
+        shares = np.bincount(cells.context[part], minlength=len(context_controls)) / m
+        centres = float((shares**2 / context_controls).sum()) + 1.0 / stratum.n_controls
+        spread = float(y.var(axis=0, ddof=1).sum()) if m >= _MIN_SPREAD else stratum.spread
+        noise[k] = spread / m + stratum.spread * centres
+        unmoved[k] = stratum.spread * (1.0 / m + centres)
+    return means, noise, unmoved
+
+
+def _has_plan(part: NDArray[np.int64], stratum: Stratum, settings: AlignmentSettings) -> bool:
+    return len(part) >= settings.min_cells and stratum.has_plans
+
+
+def _solve(y: NDArray[np.float64], stratum: Stratum, settings: AlignmentSettings) -> Solution:
+    problem = Problem(
+        x=stratum.x,
+        y=y,
+        epsilon=stratum.epsilon,
+        self_at_x=stratum.still,
+        mean_cost=stratum.mean_cost,
+        tolerance=settings.tolerance,
+        reach=settings.reach,
+        moved_share=settings.moved_share,
+    )
+    return SOLVERS[settings.solver].solve(problem)
+
+
+def _within(
+    y: NDArray[np.float64],
+    stratum: Stratum,
+    solved: Solution | None,
+    *,
+    settings: AlignmentSettings,
+    shift: NDArray[np.float64],
+) -> tuple[Displacement, float, float]:
+    """The displacement of a stratum, the share of its variance that is kept, and the agreement of halves."""
+    if solved is None or not solved.converged:
+        return Displacement(shift=shift), 0.0, nan
+    apart = solved.at_x - stratum.still
+    mean = apart.mean(axis=0)
+    if not SOLVERS[settings.solver].shrunk:
+        return Displacement(shift=shift, map=solved.map, mean=mean, keep=np.eye(len(shift))), 1.0, nan
+    null = stratum.plan_null(len(y))
+    keep, kept = kept_directions(apart - mean, null.at(len(y)))
+    middle = len(y) // 2
+    both = [_solve(half, stratum, settings) for half in (y[:middle], y[middle:])]
+    if not all(half.converged for half in both):
+        return Displacement(shift=shift), 0.0, nan
+    first, second = (half.at_x - stratum.still for half in both)
+    halves = correlation(first - first.mean(axis=0), second - second.mean(axis=0))
+    if not kept or halves <= null.agreement:
+        return Displacement(shift=shift), 0.0, halves
+    return Displacement(shift=shift, map=solved.map, mean=mean, keep=keep), kept, halves
+
+
+def _report(
+    cells: Perturbed,
+    part: NDArray[np.int64],
+    stratum: Stratum,
+    *,
+    solved: Solution | None,
+    gap: NDArray[np.float64],
+    own_share: float,
+    kept: float,
+    halves: float,
+) -> PlanReport:
+    about = {
+        "perturbation": cells.name,
+        "stratum": stratum.name,
+        "n_controls": stratum.n_controls,
+        "n_perturbed": len(part),
+        "own_share": own_share,
+    }
+    if solved is None:
+        return PlanReport(level="mean" if len(part) else "pooled", status=stratum.status, **about)  # type: ignore[arg-type]
+    figures = {}
+    if solved.plan is not None:
+        n_contexts = 1 + int(max(stratum.context.max(initial=0), cells.context[part].max(initial=0)))
+        figures = vars(mass_report(solved.plan, contexts=(stratum.context, cells.context[part]), n_contexts=n_contexts))
+    own = gap + stratum.mean - stratum.x.mean(axis=0)
+    off = float(np.linalg.norm((solved.at_x - stratum.still).mean(axis=0) - own)) / max(
+        float(np.linalg.norm(own)), 1e-300
+    )
+    return PlanReport(
+        level="plan" if solved.converged else "failed",
+        status=solved.status,
+        precision=solved.precision,
+        n_iterations=solved.n_iterations,
+        epsilon=stratum.epsilon,
+        mean_error=off if solved.converged else nan,
+        heterogeneity=kept,
+        split_half=halves,
+        **about,  # type: ignore[arg-type]
+        **figures,
+    )

@@ -1,0 +1,82 @@
+"""Guides that target nothing, each against the others: what ought not to move, and whether it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perturbridge.values import Finding
+
+from ._perturbation import Perturbed, align_perturbation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perturbridge.values import Labels
+
+    from ._cells import Chosen, TrainingCells
+    from ._prepared import Stratum
+    from ._settings import AlignmentSettings
+
+__all__ = ["placebo_findings"]
+
+_LEVEL = 0.05
+
+
+def placebo_findings(
+    chosen: Chosen,
+    guides: Labels,
+    *,
+    strata: Sequence[Stratum],
+    cells: TrainingCells,
+    settings: AlignmentSettings,
+) -> list[Finding]:
+    """Align the cells of each control guide as if it were a perturbation; one finding that counts those which move (p ≤ .05).
+
+    By chance one in twenty does. The guide's own cells are among the controls it is compared with, which makes the comparison milder
+    by their share.
+
+    Parameters
+    ----------
+    chosen
+        Which cells train.
+    guides
+        Guide of each cell.
+    strata, cells
+        Controls, ready, and their centred coordinates.
+    settings
+        Of the alignment.
+    """
+    rows = chosen.controls
+    if chosen.context is not None:
+        place = {name: i for i, name in enumerate(cells.contexts)}
+        inside = np.array([name in place for name in chosen.context.categories])
+        rows = rows[inside[chosen.context.codes[rows]]]
+    codes = guides.codes[rows]
+    tried, moved, worst = 0, [], ("", 2.0)
+    states = [state for _, state in cells.strata]
+    counts = np.bincount(cells.x_context, minlength=len(cells.contexts))
+    rngs = np.random.default_rng((settings.seed, 17)).spawn(len(guides.categories))
+    for code, rng in zip(np.unique(codes[codes >= 0]), rngs, strict=False):
+        own = np.flatnonzero(codes == code)
+        if len(own) < settings.min_cells or len(own) > len(rows) // 2:
+            continue
+        name = guides.categories[code]
+        placebo = Perturbed(
+            name=name, y=cells.x[own], context=cells.x_context[own], stratum=cells.x_stratum[own], n_left_out=0
+        )
+        p = align_perturbation(placebo, strata, states=states, context_controls=counts, settings=settings, rng=rng)[2].p
+        tried += 1
+        moved += [name] if p <= _LEVEL else []
+        worst = min(worst, (name, p), key=lambda pair: pair[1])
+    if not tried:
+        message = f"No guide of the controls has {settings.min_cells} cells and at most half of them: no placebo could be tried."
+        return [Finding(level="info", code="no_placebo", message=message)]
+    message = f"{len(moved)} of {tried} control guides move cells (p ≤ {_LEVEL}), where {_LEVEL * tried:.1f} would by chance; the least p is {worst[1]:.3g}."
+    many = len(moved) > max(1.0, 3 * _LEVEL * tried)
+    return [
+        Finding(
+            level="warning" if many else "info", code="placebo", message=message, count=len(moved), example=worst[0]
+        )
+    ]
