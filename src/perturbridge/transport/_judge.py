@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Displacement, PlanReport
+    from perturbridge.values import PlanReport
 
     from ._pooling import Pooled
     from ._prepared import Stratum
@@ -102,7 +102,7 @@ def judge(
     plans: Sequence[PlanReport],
     *,
     pooled: Pooled,
-    displacements: Sequence[Displacement],
+    squared: Sequence[float],
     strata: Sequence[Stratum],
     states: Sequence[str],
     n_left_out: int,
@@ -114,8 +114,8 @@ def judge(
     ----------
     name
         Which.
-    plans, pooled, displacements
-        What was found in each stratum.
+    plans, pooled, squared
+        What was found in each stratum; mean squared displacement of its controls.
     strata, states
         Strata and the state of each.
     n_left_out
@@ -127,7 +127,6 @@ def judge(
     mixed = composition(sizes, strata, states)
     shares = np.array([s.n_controls for s in strata], dtype=np.float64)
     shares /= shares.sum()
-    lengths = np.array([_squared(d, s) for d, s in zip(displacements, strata, strict=True)])
     verdict, cure = _verdict(plans, p[0], mixed.effective_cells)
     weights = np.array([float(plan.n_perturbed) if plan.level == "plan" else 0.0 for plan in plans])
     return DisplacementReport(
@@ -136,7 +135,7 @@ def judge(
         n_left_out=n_left_out,
         p=p[0],
         p_attainable=p[1],
-        size=float(np.sqrt(shares @ lengths)),
+        size=float(np.sqrt(shares @ np.asarray(squared))),
         gain=pooled.gain,
         noise=pooled.noise if np.isfinite(pooled.noise) else nan,
         same_context=_mean([plan.same_context for plan in plans], weights),
@@ -145,15 +144,6 @@ def judge(
         cure=cure,
         **vars(mixed),
     )
-
-
-def _squared(moved: Displacement, stratum: Stratum) -> float:
-    """Mean squared displacement of the controls of a stratum."""
-    if moved.map is None or moved.mean is None or moved.keep is None:
-        return float(moved.shift @ moved.shift)
-    apart = moved.map(stratum.x) - stratum.still - moved.mean
-    whole = moved.shift + apart @ moved.keep
-    return float(np.einsum("ij,ij->i", whole, whole).mean())
 
 
 def _mean(values: Sequence[float], weights: NDArray[np.float64]) -> float:

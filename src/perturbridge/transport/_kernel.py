@@ -1,7 +1,7 @@
 """Sinkhorn's iteration in the kernel domain in single precision, and what is done when that fails.
 
-P = diag(u) K diag(v),  K = exp(−C/ε),  C_ij = ‖x_i − y_j‖² freed of the least entry of each row and column, so that no row of K
-vanishes however far the clouds lie apart (Cuturi 2013). Both marginals are uniform. The order of attempts: float32, float64,
+P = diag(u) K diag(v),  K = exp(−C/ε),  C_ij = ‖x_i − y_j‖² freed, where it matters, of the least entry of each row and column, so that
+no row of K vanishes however far the clouds lie apart (Cuturi 2013). Both marginals are uniform. The order of attempts: float32, float64,
 float64 in the log domain; each is judged by the plan itself, never by a solver's word.
 """
 
@@ -19,6 +19,8 @@ __all__ = ["Coupling", "costs", "sinkhorn", "solve_kernel"]
 
 _CHECK_EVERY = 5
 _MAX_ITERATIONS = 1_000
+# exp(−40) and its sums are far above the least float32; beyond it rows and columns are freed of their own least cost.
+_SAFE = 40.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -73,19 +75,18 @@ def costs(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float3
     return np.maximum(out, 0.0, out=out)
 
 
-def sinkhorn(x: NDArray[np.floating], y: NDArray[np.floating], *, epsilon: float, tolerance: float = 1e-4) -> Coupling:
+def sinkhorn(cost: NDArray[np.float32], *, epsilon: float, tolerance: float = 1e-4) -> Coupling:
     """P = argmin ⟨P, C⟩ + ε Σ P ln P over couplings with uniform marginals.
 
     Parameters
     ----------
-    x, y
-        `(n_sources, n_dims)`, `(n_targets, n_dims)`.
+    cost
+        C, left as it is `(n_sources, n_targets)`.
     epsilon
-        ε in squared units of the latent; ∞ gives the independent plan.
+        ε in the unit of C.
     tolerance
         Largest violation of both marginals together.
     """
-    cost = costs(x, y)
     done = solve_kernel(cost, epsilon=epsilon, tolerance=tolerance)
     if done.finite and done.violation <= tolerance:
         return done
@@ -98,10 +99,14 @@ def sinkhorn(x: NDArray[np.floating], y: NDArray[np.floating], *, epsilon: float
 
 def solve_kernel(cost: NDArray[Any], *, epsilon: float, tolerance: float) -> Coupling:
     """One attempt in the precision of `cost`, which is left as it is."""
-    rows = cost.min(axis=1, keepdims=True)
-    kernel = cost - rows
-    columns = kernel.min(axis=0)
-    kernel -= columns
+    low, high = float(cost.min()), float(cost.max())
+    columns = np.full(cost.shape[1], low, dtype=cost.dtype)
+    if high - low <= _SAFE * epsilon:
+        kernel = cost - columns[0]
+    else:
+        kernel = cost - cost.min(axis=1, keepdims=True)
+        columns = kernel.min(axis=0)
+        kernel -= columns
     kernel *= kernel.dtype.type(-1.0 / epsilon)
     np.exp(kernel, out=kernel)
     n, m = kernel.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 
     from ._prepared import Stratum
     from ._settings import AlignmentSettings
-    from .solvers import Solution
+    from .solvers import Solution, SolverRecord
 
 __all__ = ["Perturbed", "align_perturbation"]
 
 _MIN_SPREAD = 10
-_FAR = 1e-3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,22 +74,23 @@ def align_perturbation(
     record = SOLVERS[settings.solver]
     means, noise, unmoved = _means(cells, parts, strata, context_controls=context_controls)
     pooled = pool_means(means, noise, shrink=record.shrunk)
-    displacements, plans = [], []
+    displacements, plans, lengths = [], [], []
     for k, (part, stratum) in enumerate(zip(parts, strata, strict=True)):
-        half = rng.permutation(len(part))
-        solved = _solve(cells.y[part], stratum, settings) if _has_plan(part, stratum, settings) else None
-        moved, kept, halves = _within(cells.y[part][half], stratum, solved, settings=settings, shift=pooled.shifts[k])
-        displacements.append(moved)
+        shuffled = part[rng.permutation(len(part))]
+        problem = _problem(cells.y[shuffled], stratum, settings) if _has_plan(part, stratum, settings) else None
+        solved = None if problem is None else record.solve(problem)
+        within = _within(problem, solved, stratum, record=record, shift=pooled.shifts[k])
+        displacements.append(within.moved)
+        lengths.append(within.squared)
         plans.append(
             _report(
                 cells,
-                part,
+                shuffled,
                 stratum,
                 solved=solved,
                 gap=means[k],
                 own_share=float(pooled.own_share[k]),
-                kept=kept,
-                halves=halves,
+                within=within,
             )
         )
     sizes = [len(part) for part in parts]
@@ -98,7 +98,7 @@ def align_perturbation(
         cells.name,
         plans,
         pooled=pooled,
-        displacements=displacements,
+        squared=lengths,
         strata=strata,
         states=states,
         n_left_out=cells.n_left_out + int((cells.stratum < 0).sum()),
@@ -138,8 +138,8 @@ def _has_plan(part: NDArray[np.int64], stratum: Stratum, settings: AlignmentSett
     return len(part) >= settings.min_cells and stratum.has_plans
 
 
-def _solve(y: NDArray[np.float64], stratum: Stratum, settings: AlignmentSettings) -> Solution:
-    problem = Problem(
+def _problem(y: NDArray[np.float64], stratum: Stratum, settings: AlignmentSettings) -> Problem:
+    return Problem(
         x=stratum.x,
         y=y,
         epsilon=stratum.epsilon,
@@ -149,35 +149,54 @@ def _solve(y: NDArray[np.float64], stratum: Stratum, settings: AlignmentSettings
         reach=settings.reach,
         moved_share=settings.moved_share,
     )
-    return SOLVERS[settings.solver].solve(problem)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Within:
+    """The displacement of a stratum, the share of its variance that is kept, the agreement of halves, and its mean square."""
+
+    moved: Displacement
+    squared: float
+    kept: float = 0.0
+    halves: float = nan
 
 
 def _within(
-    y: NDArray[np.float64],
-    stratum: Stratum,
+    problem: Problem | None,
     solved: Solution | None,
+    stratum: Stratum,
     *,
-    settings: AlignmentSettings,
+    record: SolverRecord,
     shift: NDArray[np.float64],
-) -> tuple[Displacement, float, float]:
-    """The displacement of a stratum, the share of its variance that is kept, and the agreement of halves."""
-    if solved is None or not solved.converged:
-        return Displacement(shift=shift), 0.0, nan
+) -> _Within:
+    alike = _Within(moved=Displacement(shift=shift), squared=float(shift @ shift))
+    if problem is None or solved is None or not solved.converged:
+        return alike
     apart = solved.at_x - stratum.still
     mean = apart.mean(axis=0)
-    if not SOLVERS[settings.solver].shrunk:
-        return Displacement(shift=shift, map=solved.map, mean=mean, keep=np.eye(len(shift))), 1.0, nan
-    null = stratum.plan_null(len(y))
-    keep, kept = kept_directions(apart - mean, null.at(len(y)))
-    middle = len(y) // 2
-    both = [_solve(half, stratum, settings) for half in (y[:middle], y[middle:])]
+    apart -= mean
+    m, keep, kept, halves = len(problem.y), np.eye(len(shift)), 1.0, nan
+    if record.shrunk:
+        null = stratum.plan_null(m)
+        keep, kept = kept_directions(apart, null.at(m))
+        halves = _agreement(problem, record, stratum)
+        if not kept or not halves > null.agreement:
+            return replace(alike, halves=halves)
+    whole = shift + apart @ keep
+    moved = Displacement(shift=shift, map=solved.map, mean=mean, keep=keep)
+    return _Within(
+        moved=moved, squared=float(np.einsum("ij,ij->", whole, whole)) / len(whole), kept=kept, halves=halves
+    )
+
+
+def _agreement(problem: Problem, record: SolverRecord, stratum: Stratum) -> float:
+    """Correlation of the displacements, freed of their means, of two halves of the cells; NaN where a half did not converge."""
+    middle = len(problem.y) // 2
+    both = [record.solve(problem.part(half)) for half in (slice(0, middle), slice(middle, None))]
     if not all(half.converged for half in both):
-        return Displacement(shift=shift), 0.0, nan
+        return nan
     first, second = (half.at_x - stratum.still for half in both)
-    halves = correlation(first - first.mean(axis=0), second - second.mean(axis=0))
-    if not kept or halves <= null.agreement:
-        return Displacement(shift=shift), 0.0, halves
-    return Displacement(shift=shift, map=solved.map, mean=mean, keep=keep), kept, halves
+    return correlation(first - first.mean(axis=0), second - second.mean(axis=0))
 
 
 def _report(
@@ -188,8 +207,7 @@ def _report(
     solved: Solution | None,
     gap: NDArray[np.float64],
     own_share: float,
-    kept: float,
-    halves: float,
+    within: _Within,
 ) -> PlanReport:
     about = {
         "perturbation": cells.name,
@@ -215,8 +233,8 @@ def _report(
         n_iterations=solved.n_iterations,
         epsilon=stratum.epsilon,
         mean_error=off if solved.converged else nan,
-        heterogeneity=kept,
-        split_half=halves,
+        heterogeneity=within.kept,
+        split_half=within.halves,
         **about,  # type: ignore[arg-type]
         **figures,
     )

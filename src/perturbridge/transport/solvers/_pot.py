@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perturbridge.transport._kernel import costs
 from perturbridge.values import NearestMap, SoftMap
 
 from ._problem import Solution
@@ -53,7 +52,7 @@ def solve_emd(problem: Problem) -> Solution:
     import ot
 
     a, b = _uniform(problem)
-    cost = costs(problem.x, problem.y).astype(np.float64)
+    cost = problem.cost.astype(np.float64)
     (plan, log), heard = _quietly(lambda: ot.emd(a, b, cost, numItermax=_MAX_PIVOTS, log=True))
     optimal = int(log["result_code"]) == _OPTIMAL and abs(float(plan.sum()) - 1.0) < 1e-6
     at = _barycentres(plan, problem)
@@ -72,7 +71,7 @@ def solve_unbalanced(problem: Problem) -> Solution:
     import ot
 
     a, b = _uniform(problem)
-    cost = costs(problem.x, problem.y).astype(np.float64)
+    cost = problem.cost.astype(np.float64)
     strength = problem.reach * problem.mean_cost
     (plan, log), heard = _quietly(
         lambda: ot.unbalanced.sinkhorn_unbalanced(
@@ -123,7 +122,7 @@ def solve_partial(problem: Problem) -> Solution:
     import ot
 
     a, b = _uniform(problem)
-    cost = costs(problem.x, problem.y).astype(np.float64)
+    cost = problem.cost.astype(np.float64)
     plan, heard = _quietly(
         lambda: ot.partial.entropic_partial_wasserstein(
             a, b, cost, problem.epsilon, m=problem.moved_share, numItermax=2000, stopThr=problem.tolerance**2

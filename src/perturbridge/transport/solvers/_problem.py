@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import nan
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from perturbridge.transport._kernel import costs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +45,17 @@ class Problem:
     tolerance: float
     reach: float
     moved_share: float
+
+    @cached_property
+    def cost(self) -> NDArray[np.float32]:
+        """‖x_i − y_j‖² `(n_controls, n_perturbed)`."""
+        return costs(self.x, self.y)
+
+    def part(self, columns: slice) -> Problem:
+        """The same problem with some of the perturbed cells, whose costs are not computed again."""
+        fewer = replace(self, y=self.y[columns])
+        fewer.__dict__["cost"] = np.ascontiguousarray(self.cost[:, columns])
+        return fewer
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

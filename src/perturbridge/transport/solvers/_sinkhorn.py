@@ -23,7 +23,7 @@ def solve_sinkhorn(problem: Problem) -> Solution:
     The displacement T − T₀ is the gradient of the Sinkhorn divergence (Feydy et al. 2019, AISTATS). T(x) − x, the raw map, also holds the
     pull of every cell towards the middle of the targets, which no number of cells averages away.
     """
-    done = sinkhorn(problem.x, problem.y, epsilon=problem.epsilon, tolerance=problem.tolerance)
+    done = sinkhorn(problem.cost, epsilon=problem.epsilon, tolerance=problem.tolerance)
     converged = done.finite and done.violation <= 10 * problem.tolerance and abs(done.mass - 1.0) <= 1e-3
     y = problem.y.astype(np.float32)
     potentials = done.log_v - done.log_v.max() if done.finite else np.zeros(len(y))
