@@ -10,7 +10,7 @@ import numpy as np
 from perturbridge._checks import one_of
 from perturbridge._rng import spawn
 from perturbridge.errors import DataError, LeakageError
-from perturbridge.values import Alignment, PerturbationName, as_labels, control_cells
+from perturbridge.values import Alignment, Finding, PerturbationName, as_labels, control_cells
 
 from ._cells import Chosen, training_cells
 from ._perturbation import Perturbed, align_perturbation
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from perturbridge.values import AuditReport, Finding, Labels, Latent
+    from perturbridge.values import AuditReport, Labels, Latent
 
     from ._cells import TrainingCells
+    from ._perturbation import PerturbationAligned
     from ._prepared import Stratum
 
 __all__ = ["align_latent"]
@@ -45,6 +46,7 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     guide: str | ArrayLike | Labels | None = None,
     perturbations: Iterable[str | PerturbationName] | None = None,
     split_hash: str | None = None,
+    drop_unlabelled: bool = False,
     settings: AlignmentSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Alignment:
@@ -71,6 +73,8 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         Only these; default all that have training cells.
     split_hash
         Of the split that is scored; default that of the latent.
+    drop_unlabelled
+        Leave out cells with a missing label, counted in the findings, instead of refusing them.
     settings
         How cells are paired.
     progress
@@ -111,6 +115,7 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         context=_optional("context", context, latent),
         state=_optional("state", state, latent),
         wanted=perturbations,
+        drop_unlabelled=drop_unlabelled,
     )
     rngs = spawn(chosen_settings.seed, 4)
     cells = training_cells(latent, chosen, settings=chosen_settings, within_context=within, rng=rngs[0])
@@ -123,7 +128,7 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         rng=rngs[2],
         tell=progress,
     )
-    findings: list[Finding] = [*cells.findings]
+    findings: list[Finding] = [*_dropped(chosen), *cells.findings]
     if guide is not None:
         guides = as_labels("guide", guide, latent)
         findings += placebo_findings(chosen, guides, strata=strata, cells=cells, settings=chosen_settings)
@@ -135,16 +140,21 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         strata_by=cells.strata_by,  # type: ignore[arg-type]
         cluster_centres=cells.cluster_centres,
         self_maps=tuple(stratum.self_map for stratum in strata),
-        displacements=tuple(answer[0] for answer in answers),
-        plans=tuple(plan for answer in answers for plan in answer[1]),
-        reports=tuple(answer[2] for answer in answers),
+        displacements=tuple(answer.displacements for answer in answers),
+        plans=tuple(plan for answer in answers for plan in answer.plans),
+        reports=tuple(answer.report for answer in answers),
         control_weights=np.array([s.n_controls for s in strata]) / sum(s.n_controls for s in strata),
+        context_mass=_shares(sum(answer.context_mass for answer in answers)),  # type: ignore[arg-type]
         fingerprint=latent.fingerprint,
         split_hash=latent.split_hash,
         audit=MappingProxyType(gate),
         settings=MappingProxyType(chosen_settings.as_json() | {"within_context": within}),
         findings=tuple(findings),
     )
+
+
+def _shares(mass: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(mass / max(float(mass.sum()), 1e-300))
 
 
 def _gate(latent: Latent, audit: AuditReport | str, split_hash: str | None) -> tuple[dict[str, Any], bool]:
@@ -186,18 +196,23 @@ def _choose(
     context: Labels | None,
     state: Labels | None,
     wanted: Iterable[str | PerturbationName] | None,
+    drop_unlabelled: bool,
 ) -> Chosen:
     # Under a split only cells of its training rows may enter anything; the latent knows which they are.
-    usable = (
-        latent.trained if latent.split_hash and latent.trained is not None else np.ones(latent.n_cells, dtype=np.bool_)
-    )
+    knows = latent.split_hash and latent.trained is not None
+    usable = np.array(latent.trained) if knows else np.ones(latent.n_cells, dtype=np.bool_)
+    n_before = int(usable.sum())
     for role, labels in (("condition", condition), ("context", context), ("state", state)):
-        if labels is not None and (bad := usable & (labels.codes < 0)).any():
+        if labels is None or not (bad := usable & (labels.codes < 0)).any():
+            continue
+        if not drop_unlabelled:
             problem = f"{int(bad.sum()):,} of {int(usable.sum()):,} training cells have no {role} ({labels.column!r}), the first is cell {int(np.argmax(bad))}."
-            raise DataError(problem, cure="Label these cells, or leave them out of the latent.")
+            raise DataError(problem, cure="Label these cells, or pass drop_unlabelled=True to leave them out.")
+        usable &= ~bad
+    n_labelled = int(usable.sum())
     controls = np.flatnonzero(usable & control)
     if not len(controls):
-        problem = f"None of {int(usable.sum()):,} training cells is a control; labels begin {', '.join(map(repr, condition.categories[:3]))}."
+        problem = f"None of {n_labelled:,} training cells is a control; labels begin {', '.join(map(repr, condition.categories[:3]))}."
         raise DataError(problem, cure="Pass control= with the labels of control cells.")
     codes = np.where(usable & ~control, condition.codes, -1)
     present = {PerturbationName.parse(condition.categories[i]): int(i) for i in np.unique(codes[codes >= 0])}
@@ -214,7 +229,15 @@ def _choose(
         perturbations=tuple(names),
         context=context,
         state=state,
+        n_unlabelled=n_before - n_labelled,
     )
+
+
+def _dropped(chosen: Chosen) -> list[Finding]:
+    if not chosen.n_unlabelled:
+        return []
+    message = f"{chosen.n_unlabelled:,} training cells without a label were left out."
+    return [Finding(level="warning", code="unlabelled_cells", message=message, count=chosen.n_unlabelled)]
 
 
 def _name(name: str | PerturbationName) -> PerturbationName:
@@ -229,7 +252,7 @@ def _all(
     settings: AlignmentSettings,
     rng: np.random.Generator,
     tell: Callable[[int, int], None] | None,
-) -> list[Any]:
+) -> list[PerturbationAligned]:
     context_controls = np.bincount(cells.x_context, minlength=len(cells.contexts))
     states = [state for _, state in cells.strata]
     answers = []

@@ -40,6 +40,8 @@ class Chosen:
         Sorted.
     context, state
         Of every cell of the latent; None where there is none.
+    n_unlabelled
+        Cells left out because a label was missing.
     """
 
     controls: NDArray[np.int64]
@@ -47,6 +49,7 @@ class Chosen:
     perturbations: tuple[PerturbationName, ...]
     context: Labels | None
     state: Labels | None
+    n_unlabelled: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["MassReport", "mass_report"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MassReport:
-    """Figures of `PlanReport`, by the same names."""
+    """Figures of `PlanReport`, by the same names, and the share of the mass between contexts `(n_contexts, n_contexts)`."""
 
     mass: float
     violation: float
@@ -23,6 +23,11 @@ class MassReport:
     same_context: float
     same_context_expected: float
     same_context_attainable: float
+    between: NDArray[np.float64]
+
+    def figures(self) -> dict[str, float]:
+        """Return the numbers alone."""
+        return {key: value for key, value in vars(self).items() if key != "between"}
 
 
 def mass_report(
@@ -54,12 +59,15 @@ def mass_report(
     moved = np.zeros((n, n_contexts))
     for context in np.unique(right):
         moved[:, context] = plan[:, right == context].sum(axis=1)
-    same = float(moved[np.arange(n), left].sum()) / max(mass, 1e-300)
+    between = np.zeros((n_contexts, n_contexts))
+    np.add.at(between, left, moved)
+    between /= max(mass, 1e-300)
     return MassReport(
         mass=mass,
         violation=violation,
         effective_targets=effective,
-        same_context=same,
+        same_context=float(np.trace(between)),
         same_context_expected=float(a @ b),
         same_context_attainable=float(np.minimum(a, b).sum()),
+        between=between,
     )

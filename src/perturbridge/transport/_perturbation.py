@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from perturbridge.values import DisplacementReport
 
+    from ._diagnose import MassReport
     from ._prepared import Stratum
     from ._settings import AlignmentSettings
     from .solvers import Solution, SolverRecord
 
-__all__ = ["Perturbed", "align_perturbation"]
+__all__ = ["PerturbationAligned", "Perturbed", "align_perturbation"]
 
 _MIN_SPREAD = 10
 
@@ -44,6 +45,16 @@ class Perturbed:
     n_left_out: int
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PerturbationAligned:
+    """Displacements and plan reports by stratum, a report of the whole, and the mass between contexts, summed over plans by cells."""
+
+    displacements: tuple[Displacement, ...]
+    plans: tuple[PlanReport, ...]
+    report: DisplacementReport
+    context_mass: NDArray[np.float64]
+
+
 def align_perturbation(
     cells: Perturbed,
     strata: Sequence[Stratum],
@@ -52,7 +63,7 @@ def align_perturbation(
     context_controls: NDArray[np.int64],
     settings: AlignmentSettings,
     rng: np.random.Generator,
-) -> tuple[tuple[Displacement, ...], tuple[PlanReport, ...], DisplacementReport]:
+) -> PerturbationAligned:
     """Displacements of every stratum by this perturbation, a report of each plan, and one of the whole.
 
     Parameters
@@ -75,6 +86,8 @@ def align_perturbation(
     means, noise, unmoved = _means(cells, parts, strata, context_controls=context_controls)
     pooled = pool_means(means, noise, shrink=record.shrunk)
     displacements, plans, lengths = [], [], []
+    n_contexts = len(context_controls)
+    mass = np.zeros((n_contexts, n_contexts))
     for k, (part, stratum) in enumerate(zip(parts, strata, strict=True)):
         shuffled = part[rng.permutation(len(part))]
         problem = _problem(cells.y[shuffled], stratum, settings) if _has_plan(part, stratum, settings) else None
@@ -82,16 +95,22 @@ def align_perturbation(
         within = _within(problem, solved, stratum, record=record, shift=pooled.shifts[k])
         displacements.append(within.moved)
         lengths.append(within.squared)
+        seen = None
+        if solved is not None and solved.plan is not None:
+            contexts = (stratum.context, cells.context[shuffled])
+            seen = mass_report(solved.plan, contexts=contexts, n_contexts=n_contexts)
+            mass += len(part) * seen.between
+        about = PlanReport(
+            perturbation=cells.name,
+            stratum=stratum.name,
+            level="mean" if len(part) else "pooled",
+            n_controls=stratum.n_controls,
+            n_perturbed=len(part),
+            status=stratum.status,
+            own_share=float(pooled.own_share[k]),
+        )
         plans.append(
-            _report(
-                cells,
-                shuffled,
-                stratum,
-                solved=solved,
-                gap=means[k],
-                own_share=float(pooled.own_share[k]),
-                within=within,
-            )
+            about if solved is None else _solved(about, solved, stratum, seen=seen, gap=means[k], within=within)
         )
     sizes = [len(part) for part in parts]
     report = judge(
@@ -104,7 +123,7 @@ def align_perturbation(
         n_left_out=cells.n_left_out + int((cells.stratum < 0).sum()),
         p=p_value(means, unmoved, sizes, strata=strata, n_draws=settings.n_draws),
     )
-    return tuple(displacements), tuple(plans), report
+    return PerturbationAligned(displacements=tuple(displacements), plans=tuple(plans), report=report, context_mass=mass)
 
 
 def _means(
@@ -199,42 +218,26 @@ def _agreement(problem: Problem, record: SolverRecord, stratum: Stratum) -> floa
     return correlation(first - first.mean(axis=0), second - second.mean(axis=0))
 
 
-def _report(
-    cells: Perturbed,
-    part: NDArray[np.int64],
+def _solved(
+    about: PlanReport,
+    solved: Solution,
     stratum: Stratum,
     *,
-    solved: Solution | None,
+    seen: MassReport | None,
     gap: NDArray[np.float64],
-    own_share: float,
     within: _Within,
 ) -> PlanReport:
-    about = {
-        "perturbation": cells.name,
-        "stratum": stratum.name,
-        "n_controls": stratum.n_controls,
-        "n_perturbed": len(part),
-        "own_share": own_share,
-    }
-    if solved is None:
-        return PlanReport(level="mean" if len(part) else "pooled", status=stratum.status, **about)  # type: ignore[arg-type]
-    figures = {}
-    if solved.plan is not None:
-        n_contexts = 1 + int(max(stratum.context.max(initial=0), cells.context[part].max(initial=0)))
-        figures = vars(mass_report(solved.plan, contexts=(stratum.context, cells.context[part]), n_contexts=n_contexts))
     own = gap + stratum.mean - stratum.x.mean(axis=0)
-    off = float(np.linalg.norm((solved.at_x - stratum.still).mean(axis=0) - own)) / max(
-        float(np.linalg.norm(own)), 1e-300
-    )
-    return PlanReport(
+    off = float(np.linalg.norm((solved.at_x - stratum.still).mean(axis=0) - own))
+    return replace(
+        about,
         level="plan" if solved.converged else "failed",
         status=solved.status,
         precision=solved.precision,
         n_iterations=solved.n_iterations,
         epsilon=stratum.epsilon,
-        mean_error=off if solved.converged else nan,
+        mean_error=off / max(float(np.linalg.norm(own)), 1e-300) if solved.converged else nan,
         heterogeneity=within.kept,
         split_half=within.halves,
-        **about,  # type: ignore[arg-type]
-        **figures,
+        **({} if seen is None else seen.figures()),  # type: ignore[arg-type]
     )

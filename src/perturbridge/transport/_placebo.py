@@ -66,7 +66,9 @@ def placebo_findings(
         placebo = Perturbed(
             name=name, y=cells.x[own], context=cells.x_context[own], stratum=cells.x_stratum[own], n_left_out=0
         )
-        p = align_perturbation(placebo, strata, states=states, context_controls=counts, settings=settings, rng=rng)[2].p
+        p = align_perturbation(
+            placebo, strata, states=states, context_controls=counts, settings=settings, rng=rng
+        ).report.p
         tried += 1
         moved += [name] if p <= _LEVEL else []
         worst = min(worst, (name, p), key=lambda pair: pair[1])

@@ -55,7 +55,7 @@ class AlignmentSettings:
     n_clusters: int = 0
     min_cells: int = 20
     min_controls: int = 50
-    min_context_controls: int = 10
+    min_context_controls: int = 5
     max_controls: int = 4000
     n_null: int = 6
     n_draws: int = 199

@@ -82,6 +82,9 @@ class Alignment:
         One per perturbation.
     control_weights
         Share of the training controls in each stratum, sums to 1 `(n_strata,)`.
+    context_mass
+        Mass of all plans from controls of one context (row) to perturbed cells of another (column), sums to 1, or to 0 where no plan was
+        made `(n_contexts, n_contexts)`.
     fingerprint, split_hash
         Of the latent, and of the split it was fitted under.
     audit
@@ -103,6 +106,7 @@ class Alignment:
     plans: tuple[PlanReport, ...]
     reports: tuple[DisplacementReport, ...]
     control_weights: NDArray[np.float64]
+    context_mass: NDArray[np.float64]
     fingerprint: str
     split_hash: str = ""
     audit: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -117,6 +121,8 @@ class Alignment:
         set_(self, "centres", array_of("centres", self.centres, shape=(len(self.contexts), n_dims), dtype=np.float64))
         n = len(self.strata)
         set_(self, "control_weights", array_of("control_weights", self.control_weights, shape=(n,), dtype=np.float64))
+        shape = (len(self.contexts),) * 2
+        set_(self, "context_mass", array_of("context_mass", self.context_mass, shape=shape, dtype=np.float64))
         sizes = {len(row) for row in self.displacements} | {len(self.self_maps)}
         if (
             sizes != {n}
