@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from perturbridge.latent import LatentModel
     from perturbridge.pipeline import (
         RunConfig,
+        align_data,
         audit_data,
         cross_validate,
         evaluate,
@@ -94,6 +95,7 @@ __all__ = [
     "Split",
     "TrainingResponses",
     "__version__",
+    "align_data",
     "align_latent",
     "audit_data",
     "audit_latent",
@@ -159,7 +161,17 @@ _HOMES = MappingProxyType(
         **dict.fromkeys(("compare", "score", "summarize"), "evaluation"),
         "LatentModel": "latent",
         **dict.fromkeys(
-            ("RunConfig", "audit_data", "cross_validate", "evaluate", "predict", "read_audit", "repair_audited", "run"),
+            (
+                "RunConfig",
+                "align_data",
+                "audit_data",
+                "cross_validate",
+                "evaluate",
+                "predict",
+                "read_audit",
+                "repair_audited",
+                "run",
+            ),
             "pipeline",
         ),
         **dict.fromkeys(

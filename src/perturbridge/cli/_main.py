@@ -9,6 +9,7 @@ import typer
 
 from perturbridge.errors import PerturbridgeError
 
+from ._align import align
 from ._audit import audit
 from ._compare import compare
 from ._demo import demo
@@ -52,7 +53,7 @@ def build_app() -> typer.Typer:
         add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback()(_root)
-    for command in (demo, inspect, run, predict, evaluate, compare, audit, pseudobulk):
+    for command in (demo, inspect, run, predict, evaluate, compare, audit, align, pseudobulk):
         app.command()(command)
     app.add_typer(embed_app(), name="embed")
     app.command()(doctor)

@@ -7,6 +7,9 @@ Depends on: every room, pydantic.
 
 from __future__ import annotations
 
+from ._align import AlignedLatent, align_data
+from ._align_files import alignment_frame, alignment_section, write_alignment_folder
+from ._align_words import alignment_sentences, alignment_table, plans_table
 from ._audit import AuditedLatents, audit_data
 from ._audit_files import audit_json, read_audit, write_audit
 from ._audit_repair import repair_audited
@@ -40,6 +43,7 @@ from ._tables import write_table
 from ._tasks import check_prediction_format, save_prediction, write_pseudobulk
 
 __all__ = [
+    "AlignedLatent",
     "AuditedLatents",
     "Climb",
     "CrossValidation",
@@ -49,6 +53,11 @@ __all__ = [
     "RunComparison",
     "RunConfig",
     "SeparationRung",
+    "align_data",
+    "alignment_frame",
+    "alignment_section",
+    "alignment_sentences",
+    "alignment_table",
     "audit_data",
     "audit_json",
     "audit_section",
@@ -81,6 +90,7 @@ __all__ = [
     "load_model",
     "meaning_for_transport",
     "number",
+    "plans_table",
     "predict",
     "probes_table",
     "read_audit",
@@ -95,6 +105,7 @@ __all__ = [
     "shipped_tables",
     "targets_sentence",
     "verdict_sentence",
+    "write_alignment_folder",
     "write_audit",
     "write_cell_eval",
     "write_demo_screen",

@@ -8,7 +8,7 @@ Depends on: values; h5py, scipy, pandas, anndata, numba.
 from __future__ import annotations
 
 from . import simulate
-from ._cells import Cells, control_cells, open_cells
+from ._cells import Cells, canonical_labels, control_cells, open_cells
 from ._describe import describe_screen
 from ._log_rows import LogRows, log_rows
 from ._read import open_source, read_screen
@@ -36,6 +36,7 @@ __all__ = [
     "LogRows",
     "Preset",
     "TargetChange",
+    "canonical_labels",
     "control_cells",
     "describe_screen",
     "log_rows",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .files._container import Container
     from .files._label_table import LabelTable
 
-__all__ = ["Cells", "control_cells", "open_cells"]
+__all__ = ["Cells", "canonical_labels", "control_cells", "open_cells"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -237,3 +237,23 @@ def control_cells(labels: Labels, *, named: Sequence[str] = ()) -> NDArray[np.bo
     rule = rule_for(labels.categories, controls=named)
     is_control = [parse_label(label, rule=rule) == CONTROL for label in labels.categories]
     return np.array([*is_control, False], dtype=np.bool_)[labels.codes]
+
+
+def canonical_labels(labels: Labels, *, named: Sequence[str] = ()) -> Labels:
+    """Labels as the canonical names of perturbations: `HSPA5+ctrl` becomes `HSPA5`, `B_A` where both stand alone becomes `A+B`.
+
+    Controls get one name, `control`; a label that names no perturbation becomes a missing one.
+
+    Parameters
+    ----------
+    labels
+        Perturbation of each cell, as written.
+    named
+        Labels that are controls.
+    """
+    rule = rule_for(labels.categories, controls=named)
+    parsed = [parse_label(label, rule=rule) for label in labels.categories]
+    names = sorted({str(name) for name in parsed if name is not None})
+    place = {name: i for i, name in enumerate(names)}
+    table = np.array([-1 if name is None else place[str(name)] for name in parsed] + [-1], dtype=np.int32)
+    return Labels(labels.column, tuple(names), table[labels.codes])
