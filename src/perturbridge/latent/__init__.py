@@ -13,7 +13,7 @@ from ._architecture import Architecture
 from ._designs import DESIGNS, latent_design, one_hot_genes
 from ._diagnose import Diagnosis
 from ._differential import DifferentialExpression
-from ._draws import differential_expression, sample_cells, sample_posterior
+from ._draws import differential_expression, sample_at, sample_cells, sample_posterior
 from ._model import LatentModel
 from ._training import Training
 from .penalties import Separation
@@ -43,6 +43,7 @@ __all__ = [
     "differential_expression",
     "latent_design",
     "one_hot_genes",
+    "sample_at",
     "sample_cells",
     "sample_posterior",
 ]

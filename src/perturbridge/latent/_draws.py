@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._model import LatentModel
 
-__all__ = ["differential_expression", "sample_cells", "sample_posterior"]
+__all__ = ["differential_expression", "sample_at", "sample_cells", "sample_posterior"]
 
 
 def differential_expression(
@@ -120,3 +120,35 @@ def sample_posterior(model: LatentModel, screen: Screen, *, n_samples: int = 1, 
         How many draws of each cell, and what draws them.
     """
     return posterior_samples(model.open(screen), n_samples, seed=seed)
+
+
+def sample_at(
+    model: LatentModel,
+    z: ArrayLike,
+    *,
+    context: str | None = None,
+    library_size: float | ArrayLike = 1e4,
+    seed: int = 0,
+) -> NDArray[np.float32]:
+    """Draw expression of cells at these coordinates from p(x | z, l), one draw for each `(n_cells, n_genes)`.
+
+    Parameters
+    ----------
+    model
+        A fitted one.
+    z
+        `(n_cells, n_latent or n_dims)`.
+    context
+        Context to draw in; needed where the model knows several.
+    library_size
+        Counts per cell, one for all or `(n_cells,)`.
+    seed
+        Draws the counts.
+
+    Raises
+    ------
+    FitError
+        If the context is unknown, or z has the wrong width.
+    """
+    array = np.asarray(z, dtype=np.float32)
+    return new_cells(model.fitted_, array, context=context, perturbation=None, library_size=library_size, seed=seed)

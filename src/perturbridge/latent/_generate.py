@@ -13,7 +13,7 @@ from ._decode import condition_row, context_code, full_z
 from ._noise import generator
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from perturbridge.values import PerturbationName
 
@@ -69,7 +69,7 @@ def new_cells(
     *,
     context: str | None,
     perturbation: str | PerturbationName | None,
-    library_size: float,
+    library_size: float | ArrayLike,
     seed: int,
 ) -> NDArray[np.float32]:
     """Draw expression from p(x | z, l) `(n_cells, n_genes)`: counts, or log1p values for the Gaussian."""
@@ -84,7 +84,8 @@ def new_cells(
         condition = torch.from_numpy(np.tile(row, (len(z), 1))).to(device)
     where = torch.from_numpy(codes).to(device)
     decoded = fitted.module.decoder(whole, where, condition)
-    return draw(fitted, decoded, where.cpu().numpy(), library=np.full((len(z), 1), library_size), rng=rng)
+    library = np.broadcast_to(np.asarray(library_size, dtype=np.float64), (len(z),))[:, None]
+    return draw(fitted, decoded, where.cpu().numpy(), library=library, rng=rng)
 
 
 def draw(
