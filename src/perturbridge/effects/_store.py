@@ -14,12 +14,11 @@ from safetensors.numpy import load, save
 
 from perturbridge._files import atomic_file
 from perturbridge.errors import FitError, PerturbridgeError
-from perturbridge.values import as_names
+from perturbridge.values import as_names, pack_embedding, unpack_embedding
 
 from ._fitted import Fitted
 from ._settings import Settings
 from ._source_kernel import GeneFeatures, SourceKernel
-from ._source_store import pack_source, unpack_source
 from ._store_parts import array_in, pack_radii, pack_target, unpack_radii, unpack_target
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
     arrays |= more | arrays_of_radii
     sources = []
     for i, (kernel, share, reach) in enumerate(zip(state.kernels, state.shares, state.reaches, strict=True)):
-        text, parts = pack_source(kernel.features.source)
+        text, parts = pack_embedding(kernel.features.source)
         parts |= {"anchor_rows": kernel.features.rows, "center": kernel.features.center}
         arrays |= {f"source{i}.{key}": value for key, value in parts.items()}
         sources.append(
@@ -138,7 +137,7 @@ def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[F
     kernels, shares, reaches = [], [], []
     for i, text in enumerate(about["sources"]):
         parts = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"source{i}.")}
-        source = unpack_source(text, parts)
+        source = unpack_embedding(text, parts)
         rows = array_in(parts, "anchor_rows", (len(anchors),), kind="i")
         if rows.size and not (rows.min() >= -1 and rows.max() < len(source.vectors)):
             message = f"source{i}.anchor_rows points outside its vectors"

@@ -2,9 +2,14 @@
 
 Takes: an `Alignment`, control cells in the same latent, gene embeddings.
 Gives: displacements, predicted cells and their Δ, with an uncertainty from held-out perturbations.
-Depends on: values, numerics, injection; numpy, torch.
+Depends on: values, numerics, injection; numpy, torch, safetensors.
 """
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from ._ladder import Ladder, Rung
+from ._model import ResponseModel
+from ._settings import ResponseSettings
+from ._synergy import Synergy
+
+__all__ = ["Ladder", "ResponseModel", "ResponseSettings", "Rung", "Synergy"]

@@ -11,13 +11,16 @@ from ._aliases import GeneAliases, ensembl_stem
 from ._alignment import Alignment, Displacement
 from ._alignment_reports import DisplacementReport, PlanReport
 from ._audit import VERDICTS, AuditReport, Check, Verdict
+from ._decoder import Decoder
 from ._effects import ContextTable, Effects
 from ._embedding import EmbeddingCard, GeneEmbedding, Located
+from ._embedding_parts import pack_embedding, unpack_embedding
 from ._findings import Finding
 from ._labels import as_labels, control_cells
 from ._latent import FittedStep, Latent
 from ._maps import AffineMap, CellMap, NearestMap, SoftMap
 from ._names import CONTROL, PerturbationName, as_names
+from ._predicted_cells import PredictedCells
 from ._prediction import STATUSES, Prediction
 from ._scores import ScoreTable
 from ._screen import CONTROL_CODE, UNASSIGNED_CODE, CountSource, Labels, Normalization, RowChunk, Screen
@@ -36,6 +39,7 @@ __all__ = [
     "Check",
     "ContextTable",
     "CountSource",
+    "Decoder",
     "Displacement",
     "DisplacementReport",
     "Effects",
@@ -52,6 +56,7 @@ __all__ = [
     "Normalization",
     "PerturbationName",
     "PlanReport",
+    "PredictedCells",
     "Prediction",
     "RowChunk",
     "ScoreTable",
@@ -63,4 +68,6 @@ __all__ = [
     "as_names",
     "control_cells",
     "ensembl_stem",
+    "pack_embedding",
+    "unpack_embedding",
 ]

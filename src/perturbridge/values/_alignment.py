@@ -183,13 +183,13 @@ class Alignment:
         x = np.asarray(z, dtype=np.float64)
         return x - self.centres[self._context_codes(context, len(x))]
 
-    def _context_codes(self, context: Sequence[str] | str | None, n: int) -> NDArray[np.int64]:
+    def _context_codes(self, context: Sequence[str] | str | None, n: int, *, strict: bool = True) -> NDArray[np.int64]:
         if context is None:
             if len(self.contexts) != 1:
                 problem = f"The context of {n} cells is not given; the alignment knows {len(self.contexts)}."
                 raise DataError(problem, cure=f"Pass context=, such as {self.contexts[0]!r}.")
             return np.zeros(n, dtype=np.int64)
-        return _codes("context", context, self.contexts, n=n)
+        return _codes("context", context, self.contexts, n=n, strict=strict)
 
     def strata_of(
         self,
@@ -213,32 +213,74 @@ class Alignment:
             If a state is needed and not given, or a cell belongs to no stratum.
         """
         n = len(x)
-        states = sorted({name for _, name in self.strata})
-        if self.strata_by == "state":
-            if state is None:
-                problem = f"The state of {n} cells is not given; plans were made within {len(states)} states."
-                raise DataError(problem, cure=f"Pass state=, such as {states[0]!r}.")
-            codes = _codes("state", state, states, n=n)
-        elif self.strata_by == "clusters" and self.cluster_centres is not None:
-            gaps = (self.cluster_centres**2).sum(axis=1)[None, :] - 2.0 * (x @ self.cluster_centres.T)
-            nearest = gaps.argmin(axis=1)
-            codes = np.array([states.index(str(k)) for k in range(len(self.cluster_centres))])[nearest]
-        else:
-            codes = np.zeros(n, dtype=np.int64)
-        inside = {pair: i for i, pair in enumerate(self.strata)}
-        if any(name for name, _ in self.strata):
-            owner = self._context_codes(context, n)
-            table = np.array([[inside.get((c, s), -1) for s in states] for c in self.contexts])
-            found = table[owner, codes]
-        else:
-            found = np.array([inside[("", s)] for s in states])[codes]
+        found = self._strata_or_none(x, context=self._context_codes(context, n), state=self._state_codes(state, n))
         if (found < 0).any():
             first = int(np.argmax(found < 0))
             problem = (
                 f"{int((found < 0).sum())} of {n} cells lie in no stratum of the alignment, the first is cell {first}."
             )
             raise DataError(problem, cure="Leave out cells of contexts and states without training controls.")
-        return np.asarray(found, dtype=np.int64)
+        return found
+
+    def covers(
+        self,
+        z: NDArray[np.floating],
+        *,
+        context: Sequence[str] | str | None = None,
+        state: Sequence[str] | str | None = None,
+    ) -> NDArray[np.bool_]:
+        """True for cells that `displacement` can move: their context is known and their stratum had controls `(n_cells,)`.
+
+        Parameters
+        ----------
+        z
+            `(n_cells, n_dims)`.
+        context, state
+            Of each cell, or one for all.
+
+        Raises
+        ------
+        DataError
+            If they are needed and not given.
+        """
+        x = np.array(z, dtype=np.float64)
+        contexts = self._context_codes(context, len(x), strict=False)
+        x -= self.centres[contexts]
+        strata = self._strata_or_none(x, context=contexts, state=self._state_codes(state, len(x), strict=False))
+        return np.asarray((contexts >= 0) & (strata >= 0))
+
+    @cached_property
+    def _states(self) -> list[str]:
+        return sorted({name for _, name in self.strata})
+
+    def _state_codes(
+        self, state: Sequence[str] | str | None, n: int, *, strict: bool = True
+    ) -> NDArray[np.int64] | None:
+        """Index of the state of each cell, None where strata are not those of a label; see `_codes` for `strict`."""
+        if self.strata_by != "state":
+            return None
+        if state is None:
+            problem = f"The state of {n} cells is not given; plans were made within {len(self._states)} states."
+            raise DataError(problem, cure=f"Pass state=, such as {self._states[0]!r}.")
+        return _codes("state", state, self._states, n=n, strict=strict)
+
+    def _strata_or_none(
+        self, x: NDArray[np.float64], *, context: NDArray[np.int64], state: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """Stratum of each cell, -1 where it had no controls `(n_cells,)`."""
+        states = self._states
+        if state is not None:
+            codes = state
+        elif self.strata_by == "clusters" and self.cluster_centres is not None:
+            gaps = (self.cluster_centres**2).sum(axis=1)[None, :] - 2.0 * (x @ self.cluster_centres.T)
+            codes = np.array([states.index(str(k)) for k in range(len(self.cluster_centres))])[gaps.argmin(axis=1)]
+        else:
+            codes = np.zeros(len(x), dtype=np.int64)
+        inside = {pair: i for i, pair in enumerate(self.strata)}
+        by_context = any(name for name, _ in self.strata)
+        table = np.array([[inside.get((c if by_context else "", s), -1) for s in states] for c in self.contexts])
+        found = table[context, codes]
+        return np.where(codes < 0, -1, found)
 
     def displacement(
         self,
@@ -287,15 +329,17 @@ class Alignment:
         return np.asarray(by.shift + apart @ by.keep)
 
 
-def _codes(role: str, names: Sequence[str] | str, known: Sequence[str], *, n: int) -> NDArray[np.int64]:
-    """Index of each name among the known `(n,)`."""
+def _codes(
+    role: str, names: Sequence[str] | str, known: Sequence[str], *, n: int, strict: bool = True
+) -> NDArray[np.int64]:
+    """Index of each name among the known `(n,)`; an unknown one is an error, or -1 where not strict."""
     place = {name: i for i, name in enumerate(known)}
     listed = [names] * n if isinstance(names, str) else [str(name) for name in names]
     if len(listed) != n:
         problem = f"{role} has {len(listed)} labels for {n} cells."
         raise DataError(problem, cure="Give one label per cell, or one for all.")
-    bad = [name for name in listed if name not in place]
+    bad = [name for name in listed if name not in place] if strict else []
     if bad:
         problem = f"{len(bad)} of {n} cells have a {role} that the alignment does not know, the first is {bad[0]!r}."
         raise DataError(problem, cure=f"It knows {nearest_names(bad[0], known)}.")
-    return np.array([place[name] for name in listed], dtype=np.int64).reshape(n)
+    return np.array([place.get(name, -1) for name in listed], dtype=np.int64).reshape(n)

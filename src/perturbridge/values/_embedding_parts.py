@@ -1,4 +1,4 @@
-"""An embedding inside a saved model, so that the folder predicts genes the training rows never had."""
+"""An embedding inside a saved model of any room, so that the folder predicts genes the training rows never had."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perturbridge.values import EmbeddingCard, Finding, GeneAliases, GeneEmbedding
+from ._aliases import GeneAliases
+from ._embedding import EmbeddingCard, GeneEmbedding
+from ._findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["pack_source", "unpack_source"]
+__all__ = ["pack_embedding", "unpack_embedding"]
 
 
-def pack_source(source: GeneEmbedding) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def pack_embedding(source: GeneEmbedding) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return its names, card, aliases and findings as JSON types, and its arrays."""
     aliases: dict[str, Any] = {}
     for part in fields(GeneAliases):
@@ -33,7 +35,7 @@ def pack_source(source: GeneEmbedding) -> tuple[dict[str, Any], dict[str, NDArra
     return text, {"vectors": source.vectors, "rows": source.rows}
 
 
-def unpack_source(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> GeneEmbedding:
+def unpack_embedding(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> GeneEmbedding:
     """Build the embedding back; its own checks see to the shapes.
 
     Raises
