@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perturbridge._rng import spawn
+from perturbridge.errors import LeakageError
 from perturbridge.values import as_labels
 
 from ._audit import audit_latent
@@ -93,6 +94,7 @@ def repair_latent(  # noqa: PLR0913 as audit_latent
     state: str | ArrayLike | Labels | None = None,
     control: NDArray[np.bool_] | Sequence[str] | None = None,
     reference: ArrayLike | None = None,
+    report: AuditReport | None = None,
     steps: Sequence[RepairStep] = CLOSED_FORM_STEPS,
     settings: AuditSettings | None = None,
 ) -> Repair:
@@ -108,6 +110,8 @@ def repair_latent(  # noqa: PLR0913 as audit_latent
         As in `audit_latent`.
     reference
         What biology is compared with; by default the latent as it is.
+    report
+        Its audit, where it was made already.
     steps
         In order of intrusiveness.
     settings
@@ -137,7 +141,10 @@ def repair_latent(  # noqa: PLR0913 as audit_latent
             settings=chosen,
         )
 
-    rungs = [Rung(step="as it is", latent=latent, report=audit(latent))]
+    if report is not None and report.fingerprint != latent.fingerprint:
+        problem = f"The audit is of latent {report.latent!r} ({report.fingerprint[:12]}), not of this one."
+        raise LeakageError(problem, cure="Leave report= out, and the latent is audited here.")
+    rungs = [Rung(step="as it is", latent=latent, report=audit(latent) if report is None else report)]
     for step in steps:
         if rungs[-1].report.verdict == "pass":
             break

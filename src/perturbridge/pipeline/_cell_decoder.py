@@ -107,12 +107,13 @@ def way_back(own: Latent, repaired: Latent, context: Labels | None) -> dict[str,
     """
     codes = np.zeros(own.n_cells, dtype=np.int64) if context is None else context.codes.astype(np.int64)
     names = ("",) if context is None else context.categories
-    out, lost, total = {}, 0.0, 0.0
+    out: dict[str, NDArray[np.float64]] = {}
+    lost, total = 0.0, 0.0
     for code in np.unique(codes[codes >= 0]):
         rows = np.flatnonzero(codes == code)
         left = np.column_stack([repaired.z[rows].astype(np.float64), np.ones(len(rows))])
         right = own.z[rows].astype(np.float64)
-        out[names[code]] = np.linalg.lstsq(left, right, rcond=None)[0]
+        out[names[code]] = np.asarray(np.linalg.lstsq(left, right, rcond=None)[0], dtype=np.float64)
         lost += float(((left @ out[names[code]] - right) ** 2).sum())
         total += float(((right - right.mean(axis=0)) ** 2).sum())
     if lost > _MOST_LOST * total:

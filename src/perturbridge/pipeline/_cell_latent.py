@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perturbridge.latent import LatentModel
     from perturbridge.values import Screen, Split
 
-__all__ = ["CellLatent", "NO_CONTEXT", "audited", "encoded", "rows_of"]
+__all__ = ["NO_CONTEXT", "CellLatent", "audited", "encoded", "rows_of"]
 
 N_LATENT = 16
 NO_CONTEXT = "override: the screen names no context, so that no leak of one could be looked for"
@@ -115,7 +115,7 @@ def audited(latent: Latent, *, seed: int, progress: Callable[[str, int, int], No
     progress("audits", 1, 2)
     repair = None
     if report.verdict in ("fail", "warn"):
-        repair = repair_latent(latent, **roles, settings=settings)  # type: ignore[arg-type]
+        repair = repair_latent(latent, **roles, report=report, settings=settings)  # type: ignore[arg-type]
     progress("audits", 2, 2)
     if repair is None or repair.chosen is None:
         return CellLatent(own=latent, used=latent, first=report, report=report, repair=repair)

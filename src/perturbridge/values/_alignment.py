@@ -84,7 +84,7 @@ class Alignment:
         Share of the training controls in each stratum, sums to 1 `(n_strata,)`.
     context_mass
         Mass of all plans from controls of one context (row) to perturbed cells of another (column), sums to 1, or to 0 where no plan was
-        made `(n_contexts, n_contexts)`.
+        made or none was kept `(n_contexts, n_contexts)`.
     fingerprint, split_hash
         Of the latent, and of the split it was fitted under.
     audit
@@ -106,7 +106,7 @@ class Alignment:
     plans: tuple[PlanReport, ...]
     reports: tuple[DisplacementReport, ...]
     control_weights: NDArray[np.float64]
-    context_mass: NDArray[np.float64]
+    context_mass: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     fingerprint: str
     split_hash: str = ""
     audit: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -122,7 +122,8 @@ class Alignment:
         n = len(self.strata)
         set_(self, "control_weights", array_of("control_weights", self.control_weights, shape=(n,), dtype=np.float64))
         shape = (len(self.contexts),) * 2
-        set_(self, "context_mass", array_of("context_mass", self.context_mass, shape=shape, dtype=np.float64))
+        mass = self.context_mass if np.size(self.context_mass) else np.zeros(shape)
+        set_(self, "context_mass", array_of("context_mass", mass, shape=shape, dtype=np.float64))
         sizes = {len(row) for row in self.displacements} | {len(self.self_maps)}
         if (
             sizes != {n}
