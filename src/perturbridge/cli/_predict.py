@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import Json, Overwrite, Threads
+from ._options import Json, Overwrite, Seed, Threads
 
 __all__ = ["predict"]
 
@@ -21,15 +21,31 @@ def predict(
         bool,
         typer.Option("--explain", help="Say where each prediction comes from: training genes, sources, intervals."),
     ] = False,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Predict cells: the run's controls, moved and decoded. Needs -o FILE.h5ad.")
+    ] = False,
+    n_cells: Annotated[int, typer.Option(min=1, help="With --cells: control cells for each perturbation.")] = 500,
+    means: Annotated[
+        bool, typer.Option("--means", help="With --cells: expected counts instead of drawn ones.")
+    ] = False,
+    seed: Seed = 0,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Predict the effect of perturbations with the model of a run.
+    """Predict the effect of perturbations with the model of a run; with --cells, the cells themselves.
 
     Example: `perturbridge predict runs/a TP53 KRAS+MYC --explain -o pred.h5ad`
     """
     from perturbridge import pipeline
+
+    if cells:
+        from ._predict_cells import write_predicted_cells
+
+        write_predicted_cells(
+            run, perturbations, out=out, n_cells=n_cells, means=means, seed=seed, overwrite=overwrite, as_json=as_json
+        )
+        return
 
     from ._explanation import print_explanation
     from ._show import check_output, console, print_json

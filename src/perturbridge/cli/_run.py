@@ -44,6 +44,14 @@ def run(
     split_file: Annotated[
         Path | None, typer.Option(help="Use this split: split.json, GEARS .pkl, STATE .toml or .csv.")
     ] = None,
+    cell_level: Annotated[
+        bool,
+        typer.Option("--cell-level/--no-cell-level", help="Predict cells too: latent, audit, transport, response."),
+    ] = True,
+    override_audit: Annotated[
+        str, typer.Option(metavar="REASON", help="Open the gate against the audit; the reason is written down.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="Where the latent is trained: auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -65,6 +73,9 @@ def run(
         "split": split,
         "folds": folds,
         "split_file": split_file,
+        "cell_level": cell_level,
+        "override_audit": override_audit,
+        "device": device,
         "seed": seed,
         "aliases": aliases,
         **({"embedding": tuple(embedding)} if embedding else {}),

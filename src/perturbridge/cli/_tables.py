@@ -30,7 +30,7 @@ __all__ = [
 
 def print_run(run: Run) -> None:
     """Print how the screen was read, what was noticed, the table, the answer, and where the report lies."""
-    from perturbridge.pipeline import comparison_table, headline_table
+    from perturbridge.pipeline import cell_sentences, comparison_table, headline_table
 
     out, manifest, validation = console(), run.manifest, run.cross_validation
     for line in manifest["screen"]["explanation"]:
@@ -43,6 +43,10 @@ def print_run(run: Run) -> None:
     paired = comparison_table(manifest["comparison"])
     print_table("\nAgainst the best baseline, perturbation by perturbation", paired.columns, paired.rows)
     out.print(f"\n{manifest['answer']}")
+    if run.cells is not None:
+        out.print("\nCells")
+        for sentence in cell_sentences(run.cells, run.levels):
+            out.print(f"· {sentence}")
     out.print(f"\nReport: {run.folder / 'report.html'}\nManifest: {run.folder / 'manifest.json'}")
 
 

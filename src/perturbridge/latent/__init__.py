@@ -14,6 +14,7 @@ from ._designs import DESIGNS, latent_design, one_hot_genes
 from ._diagnose import Diagnosis
 from ._differential import DifferentialExpression
 from ._draws import differential_expression, sample_at, sample_cells, sample_posterior
+from ._groupings import carried as carried_labels
 from ._model import LatentModel
 from ._training import Training
 from .penalties import Separation
@@ -40,6 +41,7 @@ __all__ = [
     "Separation",
     "StepView",
     "Training",
+    "carried_labels",
     "differential_expression",
     "latent_design",
     "one_hot_genes",

@@ -22,6 +22,10 @@ from ._audit_words import (
     repair_table,
     verdict_sentence,
 )
+from ._cell_files import cells_record, predict_cells, save_cells
+from ._cell_level import CellLevel
+from ._cell_scores import LevelComparison
+from ._cell_words import cell_sentences
 from ._compare_runs import RunComparison, compare_runs
 from ._config import RunConfig, config_from_mapping, config_to_toml, read_config
 from ._cross_validate import CrossValidation, cross_validate
@@ -45,10 +49,12 @@ from ._tasks import check_prediction_format, save_prediction, write_pseudobulk
 __all__ = [
     "AlignedLatent",
     "AuditedLatents",
+    "CellLevel",
     "Climb",
     "CrossValidation",
     "EvaluateConfig",
     "Evaluation",
+    "LevelComparison",
     "Run",
     "RunComparison",
     "RunConfig",
@@ -62,6 +68,8 @@ __all__ = [
     "audit_json",
     "audit_section",
     "build",
+    "cell_sentences",
+    "cells_record",
     "check_folder",
     "check_prediction_format",
     "checks_table",
@@ -92,6 +100,7 @@ __all__ = [
     "number",
     "plans_table",
     "predict",
+    "predict_cells",
     "probes_table",
     "read_audit",
     "read_config",
@@ -100,6 +109,7 @@ __all__ = [
     "repair_audited",
     "repair_table",
     "run",
+    "save_cells",
     "save_prediction",
     "separation_ladder",
     "shipped_tables",

@@ -10,7 +10,7 @@ import numpy as np
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,6 +48,15 @@ class LatentDecoder:
             return np.asarray(z, dtype=np.float32)
         matrix = self.back["" if context is None else context]
         return np.asarray(np.asarray(z, dtype=np.float64) @ matrix[:-1] + matrix[-1], dtype=np.float32)
+
+    def taken_back(self, z: NDArray[np.float32], contexts: Sequence[str]) -> NDArray[np.float64]:
+        """Coordinates of the encoder for cells of these contexts, one each `(n_cells, n_dims)`."""
+        out = np.asarray(z, dtype=np.float64).copy()
+        names = np.asarray(contexts, dtype=object)
+        for name in sorted(set(contexts)):
+            rows = np.flatnonzero(names == name)
+            out[rows] = self._own(z[rows], name)
+        return out
 
     def _known(self, context: str | None) -> str | None:
         return context if self.model.fitted_.context_column else None

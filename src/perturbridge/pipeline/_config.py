@@ -40,6 +40,12 @@ class RunConfig(BaseModel):
         `"similarity"`: perturbations alike in the first embedding are held out together.
     split_file
         Use this split instead of drawing one: our split.json, a GEARS pickle, a STATE TOML or a table.
+    cell_level
+        Whether cells are predicted too: a latent, its audit, transport and a response, on the training side of the first fold.
+    override_audit
+        Reason for which the gate before transport is opened against the audit; empty: it is not.
+    device
+        Where the latent is trained: `"auto"`, `"cpu"` or `"cuda"`.
     seed
         Draws the folds and the shuffled baseline.
     """
@@ -66,6 +72,9 @@ class RunConfig(BaseModel):
     split: Literal["perturbation", "combination", "similarity"] = "perturbation"
     folds: int = Field(default=5, ge=2)
     split_file: Path | None = None
+    cell_level: bool = True
+    override_audit: str = ""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0)
 
 

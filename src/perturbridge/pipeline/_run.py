@@ -12,6 +12,9 @@ from perturbridge.errors import EmbeddingError
 from perturbridge.evaluation import referee, write_scores
 from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
 
+from ._cell_files import write_cell_level
+from ._cell_level import CellLevel, cell_level
+from ._cell_scores import LevelComparison, compare_levels
 from ._config import RunConfig, config_to_toml
 from ._cross_validate import CrossValidation, cross_validate
 from ._duplicate import half_effects
@@ -47,6 +50,10 @@ class Run:
         Fitted on all perturbations.
     effects
         What was measured.
+    cells
+        The cell level, None where it was not asked for.
+    levels
+        What it adds to the profiles on held-out perturbations, None where it did not come that far.
     """
 
     folder: Path
@@ -54,6 +61,8 @@ class Run:
     cross_validation: CrossValidation
     model: EffectModel
     effects: Effects
+    cells: CellLevel | None = None
+    levels: LevelComparison | None = None
 
 
 def run(
@@ -64,7 +73,7 @@ def run(
     command: str = "",
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
-    """Read, sum, cross-validate against every baseline, fit on all perturbations, and write a run folder.
+    """Read, sum, cross-validate against every baseline, fit on all perturbations, predict cells behind the gate, write a run folder.
 
     Parameters
     ----------
@@ -104,26 +113,66 @@ def run(
             progress=lambda done, total: tell("fits", done, total),
         )
         model.fit(effects)
+        cells = _cells(config, screen, effects, embeddings=embeddings, validation=validation, tell=tell)
+        levels = (
+            None if cells is None else compare_levels(cells, model, effects, validation=validation, seed=config.seed)
+        )
         manifest = _manifest(config, screen, effects, model=model, validation=validation, command=command)
         manifest["embeddings"] = covered
         gates = profile_gates(effects, embeddings, split=validation.split)
         manifest["gates"] = [check.as_json() for check in gates]
         manifest["findings"] += _findings(gate_findings(gates))
         manifest["perturbations"] = perturbation_facts(effects, validation.split, embeddings)
+        manifest["cell_level"] = None if cells is None else cells.as_json()
+        manifest["levels"] = None if levels is None else levels.as_json()
         _write(folder, config, effects, model=model, validation=validation)
+        if cells is not None:
+            write_cell_level(cells, folder / "cells")
         manifest["seconds"] = round(time.perf_counter() - started, 2)
         write_json(folder / "manifest.json", manifest)
-        (folder / "report.html").write_text(_report(manifest, effects, validation), encoding="utf-8")
-    return Run(folder=Path(out), manifest=manifest, cross_validation=validation, model=model, effects=effects)
+        (folder / "report.html").write_text(_report(manifest, effects, validation, cells=cells), encoding="utf-8")
+    return Run(
+        folder=Path(out),
+        manifest=manifest,
+        cross_validation=validation,
+        model=model,
+        effects=effects,
+        cells=cells,
+        levels=levels,
+    )
 
 
-def _report(manifest: dict[str, Any], effects: Effects, validation: CrossValidation) -> str:
+def _cells(
+    config: RunConfig,
+    screen: Screen,
+    effects: Effects,
+    *,
+    embeddings: Sequence[GeneEmbedding],
+    validation: CrossValidation,
+    tell: Callable[[str, int, int], None],
+) -> CellLevel | None:
+    if not config.cell_level:
+        return None
+    return cell_level(
+        screen,
+        effects,
+        embeddings,
+        split=validation.split,
+        override=config.override_audit,
+        seed=config.seed,
+        device=config.device,
+        progress=tell,
+    )
+
+
+def _report(manifest: dict[str, Any], effects: Effects, validation: CrossValidation, *, cells: CellLevel | None) -> str:
     # Imported here: figures are the dearest import of all, and only a run draws any.
     from perturbridge.report import render_report
 
+    from ._report_cells import cell_sections
     from ._report_content import report_content
 
-    return render_report(report_content(manifest, effects, validation))
+    return render_report(report_content(manifest, effects, validation, checks=cell_sections(manifest, cells)))
 
 
 def _covered(embedding: GeneEmbedding, effects: Effects) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from .files._obsm import COORDINATE_SUFFIXES, read_coordinates
 from .files._source_array import ArraySource
 from .meaning._labels import LabelRule, parse_label
 from .meaning._presets import PRESETS, Preset
+from .saving._cells_write import cells_to_anndata, write_cells
 from .saving._latents import read_latent, write_latent
 from .saving._profiles_read import read_effects, read_prediction
 from .saving._profiles_write import write_effects, write_prediction
@@ -37,6 +38,7 @@ __all__ = [
     "Preset",
     "TargetChange",
     "canonical_labels",
+    "cells_to_anndata",
     "control_cells",
     "describe_screen",
     "log_rows",
@@ -55,6 +57,7 @@ __all__ = [
     "simulate",
     "split_screen",
     "target_changes",
+    "write_cells",
     "write_effects",
     "write_latent",
     "write_prediction",
