@@ -66,7 +66,7 @@ if TYPE_CHECKING:
         write_screen,
         write_split,
     )
-    from perturbridge.transport import AlignmentSettings, align_latent
+    from perturbridge.transport import AlignmentSettings, align_latent, read_alignment, write_alignment
     from perturbridge.values import (
         Alignment,
         AuditReport,
@@ -122,6 +122,7 @@ __all__ = [
     "predict_cells",
     "pseudobulk",
     "read_aliases",
+    "read_alignment",
     "read_audit",
     "read_effects",
     "read_embedding",
@@ -136,6 +137,7 @@ __all__ = [
     "simulate",
     "summarize",
     "tl",
+    "write_alignment",
     "write_cells",
     "write_effects",
     "write_embedding",
@@ -203,7 +205,7 @@ _HOMES = MappingProxyType(
             ),
             "screens",
         ),
-        **dict.fromkeys(("AlignmentSettings", "align_latent"), "transport"),
+        **dict.fromkeys(("AlignmentSettings", "align_latent", "read_alignment", "write_alignment"), "transport"),
         **dict.fromkeys(
             (
                 "Alignment",
