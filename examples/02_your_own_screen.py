@@ -32,7 +32,7 @@ for finding in (*screen.findings, *effects.findings):
     print(f"{finding.level}: {finding.message}")
 
 # %% The whole path into a folder: table, report, model
-done = pb.run(pb.RunConfig(screen=path, folds=3, on_few="drop"), workspace / "run")
+done = pb.run(pb.RunConfig(screen=path, folds=3, on_few="drop", cell_level=False), workspace / "run")
 print(done.cross_validation.headline().pivot(index="model", columns="metric", values="mean").round(3).to_string())
 print("report:", done.folder / "report.html")
 

@@ -20,9 +20,71 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from perturbridge.audit import AuditSettings
-    from perturbridge.values import AuditReport
+    from perturbridge.transport import AlignmentSettings
+    from perturbridge.values import Alignment, AuditReport
 
-__all__ = ["audit", "repair"]
+__all__ = ["align", "audit", "repair"]
+
+
+def align(  # noqa: PLR0913 one keyword for each thing an object may call by its own name
+    adata: AnnData,
+    *,
+    use_rep: str,
+    context_key: str,
+    condition_key: str,
+    sample_key: str | None = None,
+    state_key: str | None = None,
+    control: str | Sequence[str] = (),
+    repair: bool = False,
+    override: str = "",
+    settings: AlignmentSettings | None = None,
+) -> Alignment:
+    """Audit `obsm[use_rep]` and align perturbed cells with controls if the gate opens; writes `uns["perturbridge"]["align"][use_rep]`.
+
+    Parameters
+    ----------
+    adata
+        Cells.
+    use_rep
+        Key of `obsm`.
+    context_key, condition_key, sample_key, state_key, control
+        As in `audit`; here the condition is needed.
+    repair
+        Where the latent does not pass, climb the repair ladder and align what passes.
+    override
+        Open the gate against the verdict, for this reason.
+    settings
+        How cells are paired.
+
+    Returns
+    -------
+    Alignment
+        `displacement(z, perturbation, context=…)` for any control cell; its reports are what was written, one row per perturbation.
+
+    Raises
+    ------
+    LeakageError
+        If the gate stays shut.
+    DataError
+        If a column or key does not exist or a label is missing.
+    """
+    done = pipeline.align_data(
+        adata,
+        rep=use_rep,
+        context=context_key,
+        condition=condition_key,
+        sample=sample_key,
+        state=state_key,
+        control=control,
+        repair=repair,
+        override=override,
+        settings=settings,
+    )
+    frame = pipeline.alignment_frame(done.alignment)
+    held: dict[str, Any] = adata.uns.setdefault("perturbridge", {}).setdefault("align", {})
+    held[use_rep] = {name: frame[name].to_numpy() for name in frame.columns}
+    _audits(adata)[use_rep] = _plain(done.audited.reports[use_rep])
+    return done.alignment
 
 
 def audit(  # noqa: PLR0913 one keyword for each thing an object may call by its own name

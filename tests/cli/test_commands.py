@@ -29,7 +29,7 @@ def finished(made_screen, tmp_path_factory):
     from perturbridge.cli import main
 
     folder = tmp_path_factory.mktemp("runs") / "a"
-    assert main(["run", str(made_screen), "-o", str(folder), "--folds", "3", "--seed", "1"]) == 0
+    assert main(["run", str(made_screen), "-o", str(folder), "--folds", "3", "--seed", "1", "--no-cell-level"]) == 0
     return folder
 
 
@@ -59,7 +59,7 @@ def test_a_config_and_other_settings_together_are_refused(finished, tmp_path, ca
 
 
 def test_run_prints_table_answer_and_place(made_screen, tmp_path, call):
-    ended = call("run", made_screen, "-o", tmp_path / "a", "--folds", "2")
+    ended = call("run", made_screen, "--no-cell-level", "-o", tmp_path / "a", "--folds", "2")
     assert ended.status == 0, ended.err
     for text in ("pearson_delta_pert", "perturbridge", "best baseline", "held-out perturbations", "report.html"):
         assert text in ended.out
@@ -117,7 +117,12 @@ def test_pseudobulk_then_evaluate(made_screen, tmp_path, call):
     names = pb.read_effects(effects).perturbations
     split = pb.Split(kind="mine", seed=0, folds=(Fold(name="0", train=names[8:], test=names[:8]),))
     pb.write_split(split, tmp_path / "split.json")
-    assert call("run", made_screen, "--split-file", tmp_path / "split.json", "-o", tmp_path / "a").status == 0
+    assert (
+        call(
+            "run", made_screen, "--no-cell-level", "--split-file", tmp_path / "split.json", "-o", tmp_path / "a"
+        ).status
+        == 0
+    )
     pred = tmp_path / "a" / "predictions.h5ad"
     from_effects = call("evaluate", pred, "-s", effects, "-o", tmp_path / "scores.csv", "--json")
     from_screen = call("evaluate", pred, "-s", made_screen, "--json")
@@ -202,15 +207,17 @@ def test_a_run_takes_splits_of_other_programs_and_by_similarity(made_screen, tmp
     pb.write_split(split, tmp_path / "s.pkl", fold="fold0")
     pb.write_split(split, tmp_path / "s.toml", fold="fold0")
     for file in ("s.pkl", "s.toml"):
-        ended = call("run", made_screen, "--split-file", tmp_path / file, "-o", tmp_path / file[2:])
+        ended = call("run", made_screen, "--no-cell-level", "--split-file", tmp_path / file, "-o", tmp_path / file[2:])
         assert ended.status == 0, ended.err
         (fold,) = pb.read_split(tmp_path / file[2:] / "split.json").folds
         assert set(fold.test) == set(split.folds[0].test)
-    ended = call("run", made_screen, "--split", "similarity", "--folds", "2", "-o", tmp_path / "alike")
+    ended = call(
+        "run", made_screen, "--no-cell-level", "--split", "similarity", "--folds", "2", "-o", tmp_path / "alike"
+    )
     assert ended.status == 0, ended.err
     assert pb.read_split(tmp_path / "alike" / "split.json").kind == "similarity"
     held = pb.make_split(pb.read_screen(made_screen), kind="context")
     pb.write_split(held, tmp_path / "held.json")
-    ended = call("run", made_screen, "--split-file", tmp_path / "held.json", "-o", tmp_path / "b")
+    ended = call("run", made_screen, "--no-cell-level", "--split-file", tmp_path / "held.json", "-o", tmp_path / "b")
     assert ended.status == 2
     assert "holds out the cells of 'context'" in ended.err

@@ -40,7 +40,7 @@ def test_the_forecast_is_within_its_factor(data_dir, call, tmp_path):
     # Asked of itself: what the system tells of a child holds the memory of the process it was forked from.
     code = (
         "import resource, sys; from perturbridge.cli import main; from tests.benchmarks._contender import peak_mb; "
-        f"main(['run', {str(screen)!r}, '-o', {str(tmp_path / 'a')!r}]); used = resource.getrusage(resource.RUSAGE_SELF); "
+        f"main(['run', {str(screen)!r}, '--no-cell-level', '-o', {str(tmp_path / 'a')!r}]); used = resource.getrusage(resource.RUSAGE_SELF); "
         "print(peak_mb(), used.ru_utime + used.ru_stime)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

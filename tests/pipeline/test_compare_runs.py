@@ -22,7 +22,7 @@ def runs(tmp_path_factory):
     )
     pb.write_screen(simulated, folder / "s.h5ad")
     for name, source in (("a", "go_words"), ("b", "pathways")):
-        run(RunConfig(screen=folder / "s.h5ad", embedding=(source,), folds=3), folder / name)
+        run(RunConfig(screen=folder / "s.h5ad", embedding=(source,), folds=3, cell_level=False), folder / name)
     return folder
 
 

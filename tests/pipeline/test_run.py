@@ -41,7 +41,7 @@ def small(tmp_path_factory):
 
 
 def test_hostile_names_stay_text_and_a_missing_vector_is_reported(small, tmp_path):
-    done = run(RunConfig(screen=small, folds=2), tmp_path / "a")
+    done = run(RunConfig(screen=small, folds=2, cell_level=False), tmp_path / "a")
     html = (tmp_path / "a" / "report.html").read_text()
     assert "<img" not in html
     assert "onerror" in html
@@ -52,7 +52,7 @@ def test_hostile_names_stay_text_and_a_missing_vector_is_reported(small, tmp_pat
 
 
 def test_combination_split_reports_strata(small, tmp_path):
-    done = run(RunConfig(screen=small, split="combination", folds=2), tmp_path / "a")
+    done = run(RunConfig(screen=small, split="combination", folds=2, cell_level=False), tmp_path / "a")
     assert done.manifest["split"]["kind"] == "combination"
     assert "seen" in (tmp_path / "a" / "report.html").read_text()
 
@@ -63,13 +63,13 @@ def test_a_split_of_ones_own_is_used_and_checked(small, tmp_path):
         kind="mine", seed=0, folds=(Fold(name="x", train=effects.perturbations[4:], test=effects.perturbations[:4]),)
     )
     pb.write_split(own, tmp_path / "split.json")
-    done = run(RunConfig(screen=small, split_file=tmp_path / "split.json"), tmp_path / "a")
+    done = run(RunConfig(screen=small, split_file=tmp_path / "split.json", cell_level=False), tmp_path / "a")
     assert done.manifest["split"]["hash"] == own.hash
     assert len(pb.read_prediction(tmp_path / "a" / "predictions.h5ad").perturbations) == 4
 
 
 def test_saved_model_predicts_as_the_fitted_one(small, tmp_path):
-    done = run(RunConfig(screen=small, folds=2), tmp_path / "a")
+    done = run(RunConfig(screen=small, folds=2, cell_level=False), tmp_path / "a")
     names = ["TP53", "MYC+KRAS"]
     np.testing.assert_allclose(
         load_model(tmp_path / "a").predict(names).delta, done.model.predict(names).delta, atol=1e-12
@@ -77,7 +77,7 @@ def test_saved_model_predicts_as_the_fitted_one(small, tmp_path):
 
 
 def test_manifest_is_plain_json_and_says_what_was_done(small, tmp_path):
-    run(RunConfig(screen=small, folds=2, seed=3), tmp_path / "a", command="perturbridge run s.h5ad")
+    run(RunConfig(screen=small, folds=2, seed=3, cell_level=False), tmp_path / "a", command="perturbridge run s.h5ad")
     manifest = json.loads(
         (tmp_path / "a" / "manifest.json").read_text(), parse_constant=lambda c: pytest.fail(f"{c} in JSON")
     )
@@ -101,7 +101,17 @@ def test_a_name_table_of_ones_own_joins_what_ours_does_not(tmp_path, capsys):
     pb.write_screen(simulated, tmp_path / "s.h5ad")
     genes = [str(p) for p in simulated.screen.perturbations]
     (tmp_path / "e.csv").write_text("gene,d1,d2\n" + "".join(f"LAB{i},{i}.5,{-i}.1\n" for i in range(8)))
-    argv = ["run", str(tmp_path / "s.h5ad"), "-e", str(tmp_path / "e.csv"), "--folds", "2", "-o", str(tmp_path / "a")]
+    argv = [
+        "run",
+        str(tmp_path / "s.h5ad"),
+        "-e",
+        str(tmp_path / "e.csv"),
+        "--folds",
+        "2",
+        "--no-cell-level",
+        "-o",
+        str(tmp_path / "a"),
+    ]
     assert main(argv) == 2
     (tmp_path / "names.tsv").write_text(
         "symbol\tprevious\talias\tensembl\n" + "".join(f"{gene}\tLAB{i}\t\t\n" for i, gene in enumerate(genes))

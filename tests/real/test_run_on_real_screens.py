@@ -17,7 +17,7 @@ SCREENS = {
 
 @pytest.mark.parametrize("name", SCREENS)
 def test_run_on_a_real_screen(name, data_dir, tmp_path, capsys):
-    argv = ["run", str(data_dir / "screens" / name), "-o", str(tmp_path / "a")]
+    argv = ["run", str(data_dir / "screens" / name), "--no-cell-level", "-o", str(tmp_path / "a")]
     if name.startswith("adamson"):
         argv += ["-e", str(data_dir / "embeddings" / "genept_ada002_adamson10.pickle")]
     assert main(argv) == 0

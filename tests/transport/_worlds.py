@@ -26,7 +26,17 @@ KINDS = ("group", "linear", "gated", "responders", "none")
 
 
 def make_world(
-    seed, kind="group", *, skewed=False, n=2000, m=300, n_dims=32, n_perturbations=1, size=2.0, offset=0.0, states=N_STATES
+    seed,
+    kind="group",
+    *,
+    skewed=False,
+    n=2000,
+    m=300,
+    n_dims=32,
+    n_perturbations=1,
+    size=2.0,
+    offset=0.0,
+    states=N_STATES,
 ):
     """Anisotropic Gaussian states (four apart), batch shifts of length 1.5, responses with root mean square `size`.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from perturbridge.audit import Repair
+    from perturbridge.audit import Repair, Rung
     from perturbridge.latent import LatentModel
     from perturbridge.values import Screen, Split
 
@@ -37,6 +37,8 @@ class CellLatent:
         Audits of both; None where the screen names no context.
     repair
         What the ladder did, None where it was not climbed.
+    step
+        The rung that is used, empty where the latent is used as it is.
     """
 
     own: Latent
@@ -44,6 +46,7 @@ class CellLatent:
     first: AuditReport | None
     report: AuditReport | None
     repair: Repair | None
+    step: str = ""
 
 
 def rows_of(latent: Latent, rows: NDArray[np.int64], *, name: str | None = None) -> Latent:
@@ -116,7 +119,18 @@ def audited(latent: Latent, *, seed: int, progress: Callable[[str, int, int], No
     if report.verdict in ("fail", "warn"):
         repair = repair_latent(latent, **roles, report=report, settings=settings)  # type: ignore[arg-type]
     progress("audits", 2, 2)
-    if repair is None or repair.chosen is None:
+    chosen = None if repair is None else _mildest(repair)
+    if chosen is None:
         return CellLatent(own=latent, used=latent, first=report, report=report, repair=repair)
-    used = replace(repair.chosen.latent, labels=latent.labels, trained=latent.trained)
-    return CellLatent(own=latent, used=used, first=report, report=repair.chosen.report, repair=repair)
+    used = replace(chosen.latent, labels=latent.labels, trained=latent.trained)
+    return CellLatent(own=latent, used=used, first=report, report=chosen.report, repair=repair, step=chosen.step)
+
+
+def _mildest(repair: Repair) -> Rung | None:
+    """The rung that passes, else the mildest that lets transport pair more cells than the latent as it is."""
+    if repair.chosen is not None:
+        return repair.chosen
+    allowed = ("nothing", "within context", "any pairs")
+    ranks = [allowed.index(rung.report.allows) for rung in repair.rungs]
+    best = max(ranks)
+    return repair.rungs[ranks.index(best)] if best > ranks[0] else None

@@ -11,6 +11,7 @@ from perturbridge.report import Figure, Section, Table
 from ._align_files import alignment_section
 from ._audit_report import audit_section
 from ._audit_words import repair_table
+from ._cell_scores import CELLS, STACKED
 from ._summary import number
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ _RUNGS = {
 }
 
 
-def cell_sections(manifest: Mapping[str, Any], level: CellLevel | None) -> tuple[Section, ...]:
-    """Return the sections of the cell level; none where it was not asked for.
+def cell_sections(
+    manifest: Mapping[str, Any], level: CellLevel | None
+) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """Return the section on the latent, for the place of the verdict, and those on its cells; none where they were not asked for.
 
     Parameters
     ----------
@@ -44,15 +47,17 @@ def cell_sections(manifest: Mapping[str, Any], level: CellLevel | None) -> tuple
         The cell level.
     """
     if level is None:
-        return ()
+        return (), ()
     if level.status == "skipped":
-        return (Section(title="Cells", sentences=(f"No cells were predicted. {level.reason}",)),)
-    sections = [*_trust(level)]
+        return (), (Section(title="Cells", sentences=(f"No cells were predicted. {level.reason}",)),)
+    more = []
     if level.alignment is not None:
-        sections.append(alignment_section(level.alignment, figures=_fields(level)))
+        more.append(alignment_section(level.alignment, figures=_fields(level)))
     if level.response is not None:
-        sections.append(_worth(level, manifest.get("levels")))
-    return tuple(sections)
+        more.append(_worth(level, manifest.get("levels")))
+    elif level.status == "aligned":
+        more.append(Section(title="Predicted cells", sentences=(f"No cells were predicted. {level.reason}",)))
+    return _trust(level), tuple(more)
 
 
 def _trust(level: CellLevel) -> tuple[Section, ...]:
@@ -68,12 +73,13 @@ def _trust(level: CellLevel) -> tuple[Section, ...]:
     alarms, tables, sentences = list(section.alarms), list(section.tables), list(section.sentences)
     if latent.repair is not None:
         tables.append(repair_table(latent.repair))
-        chosen = latent.repair.chosen
-        sentences.append(
-            f"The latent as it was did not pass; {chosen.step} is the mildest repair that does, and its result is what was used."
-            if chosen is not None
-            else "No repair in closed form made it pass; perturbridge audit --repair also trains encoders anew."
-        )
+        if latent.repair.chosen is not None:
+            said = f"The latent as it was did not pass; {latent.step} is the mildest repair that does, and its result is what was used."
+        elif latent.step:
+            said = f"No repair in closed form passes; {latent.step} is the mildest after which cells may be paired at all, and its result is what was used."
+        else:
+            said = "No repair in closed form made it pass; perturbridge audit --repair also trains encoders anew."
+        sentences.append(said)
     if level.status == "refused":
         alarms.append(f"No cells were aligned or predicted: the gate stayed shut. {level.reason}")
     elif level.alignment is not None and level.alignment.audit.get("override"):
@@ -191,7 +197,9 @@ def _profiles(levels: Mapping[str, Any]) -> Table:
         if row["metric"] in HEADLINE:
             cell = f"{number(row['mean'], digits=3)} [{number(row['low'], digits=3)}, {number(row['high'], digits=3)}]"
             by_model.setdefault(str(row["model"]), {})[row["metric"]] = cell
-    rows = tuple((name, *(cells.get(metric, "") for metric in HEADLINE)) for name, cells in by_model.items())
+    # What is compared stands on top, what it is held against below.
+    order = sorted(by_model, key=lambda name: name not in ("perturbridge", CELLS, STACKED))
+    rows = tuple((name, *(by_model[name].get(metric, "") for metric in HEADLINE)) for name in order)
     return Table(
         columns=("profiles on this fold", *(f"#{metric}" for metric in HEADLINE)),
         rows=rows,

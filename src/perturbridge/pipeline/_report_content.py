@@ -27,6 +27,7 @@ def report_content(
     validation: CrossValidation,
     *,
     checks: Sequence[Section] = (),
+    cells: Sequence[Section] = (),
 ) -> Report:
     """Gather what a run found into the sections of its report.
 
@@ -40,6 +41,8 @@ def report_content(
         Scores of the model and its baselines.
     checks
         More sections for the place where the verdict is, such as that of an audit; each stands on its own.
+    cells
+        Sections of the cell level, after what profiles say.
     """
     environment = manifest["environment"]
     return Report(
@@ -52,6 +55,7 @@ def report_content(
             how_good(manifest, validation),
             where(manifest, validation),
             what_it_predicts(effects, validation),
+            *cells,
             *strata(validation),
             *coverage(manifest, validation),
             all_metrics(manifest["scores"], validation.model),

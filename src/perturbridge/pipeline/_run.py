@@ -172,7 +172,8 @@ def _report(manifest: dict[str, Any], effects: Effects, validation: CrossValidat
     from ._report_cells import cell_sections
     from ._report_content import report_content
 
-    return render_report(report_content(manifest, effects, validation, checks=cell_sections(manifest, cells)))
+    trust, more = cell_sections(manifest, cells)
+    return render_report(report_content(manifest, effects, validation, checks=trust, cells=more))
 
 
 def _covered(embedding: GeneEmbedding, effects: Effects) -> dict[str, Any]:

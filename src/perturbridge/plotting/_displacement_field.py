@@ -23,7 +23,7 @@ def plot_displacement_field(
     *,
     perturbation: str,
     perturbed: NDArray[np.floating] | None = None,
-    n_bins: int = 9,
+    n_bins: int = 7,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw control cells as dots, and for each square of the plane the mean displacement of its cells as an arrow.
@@ -58,7 +58,7 @@ def plot_displacement_field(
     n = np.bincount(code, minlength=n_bins**2)
     held = np.flatnonzero(n >= max(3, len(spots) // 500))
     sums = [np.bincount(code, weights=v, minlength=n_bins**2)[held] / n[held] for v in (*spots.T, *arrows.T)]
-    ax.quiver(*sums, angles="xy", scale_units="xy", scale=1.0, color=ACCENT, width=0.006, zorder=3)
+    ax.quiver(*sums, angles="xy", scale_units="xy", scale=1.0, color=ACCENT, width=0.0045, alpha=0.85, zorder=3)
     ends = np.concatenate([spots, np.column_stack([sums[0] + sums[2], sums[1] + sums[3]])])
     left, right = np.quantile(ends, [0.002, 0.998], axis=0)
     pad = 0.06 * np.maximum(right - left, 1e-9)
