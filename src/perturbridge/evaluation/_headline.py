@@ -113,9 +113,9 @@ class _Triple:
         raw, self.lift, self.origin = ceiling_column(scores, name, model=model)
         self.sign = 1.0 if METRICS[name].higher_is_better else -1.0
         self.rows = np.full((len(scores.perturbations), 3), np.nan)
-        self.rows[:, 0] = scores.value[:, model, metric]
+        self.rows[:, 0] = scores.weight[:, model, metric]
         if opponent >= 0:
-            self.rows[:, 1] = scores.value[:, opponent, metric]
+            self.rows[:, 1] = scores.weight[:, opponent, metric]
         self.rows[:, 2] = raw
         self.ceiling = float(self.lift(mean_of_defined(raw[:, None]))[0])
 

@@ -109,13 +109,14 @@ def explained(
 
 
 def discrimination(
-    name: str, title: str, compute: Compute, *, pred_scale_free: bool, lower_is_better: bool = False
+    name: str, title: str, sides: tuple[Compute, Compute], *, pred_scale_free: bool, lower_is_better: bool = False
 ) -> Metric:
     """Return a share of the other perturbations that are told apart: chance ½."""
     return Metric(
         name=name,
         title=title,
-        compute=compute,
+        compute=sides[0],
+        as_rival=sides[1],
         family="discrimination",
         best=0.0 if lower_is_better else 1.0,
         worst=1.0 if lower_is_better else 0.0,

@@ -53,8 +53,12 @@ class Aligned:
         or None. For scoring only.
     lower, upper, level
         Bounds of the prediction `(n_perturbations, n_genes)`, or None, and the coverage they were made for.
+    reference_noise
+        Sampling variance of `train_mean` beyond that of the controls `(n_genes,)`, or None.
     pred_noise
         Sampling variance of a predicted profile that was averaged over predicted cells `(n_perturbations, n_genes)`, or None.
+    allowance
+        How much of `pred_noise` is taken off, within bounds that a submission cannot widen; see `noise_allowance`.
     cells
         For each row real and predicted cells `(n_cells, n_dims)` in principal components, or None; empty where no cells are predicted.
     gene_sets
@@ -73,7 +77,9 @@ class Aligned:
     lower: NDArray[np.float64] | None = None
     upper: NDArray[np.float64] | None = None
     level: float = 0.9
+    reference_noise: NDArray[np.float64] | None = None
     pred_noise: NDArray[np.float64] | None = None
+    allowance: NDArray[np.float64] | None = None
     cells: tuple[tuple[Cloud, Cloud] | None, ...] = ()
     gene_sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -120,7 +126,9 @@ class Aligned:
             rest=None,
             lower=None,
             upper=None,
+            reference_noise=None,
             pred_noise=None,
+            allowance=None,
             gene_sets=MappingProxyType({}),
         )
 
@@ -143,9 +151,29 @@ class Aligned:
         return calls(self)
 
     @cached_property
-    def euclidean(self) -> Retrieval:
-        """How many real profiles lie closer to each prediction than its own, by Euclidean distance; two metrics read it."""
+    def by_cosine(self) -> Retrieval:
+        """Predictions that look for their real profile, by cosine distance."""
+        return retrieve(self.pred, self.true, distance="cosine")
+
+    @cached_property
+    def by_euclid(self) -> Retrieval:
+        """Predictions that look for their real profile, by Euclidean distance."""
         return retrieve(self.pred, self.true, distance="l2")
+
+    @cached_property
+    def by_blocks(self) -> Retrieval:
+        """Predictions that look for their real profile, by sum of absolute differences."""
+        return retrieve(self.pred, self.true, distance="l1")
+
+    @cached_property
+    def back_by_cosine(self) -> Retrieval:
+        """Real profiles that look for their prediction, by cosine distance."""
+        return retrieve(self.true, self.pred, distance="cosine")
+
+    @cached_property
+    def back_by_euclid(self) -> Retrieval:
+        """Real profiles that look for their prediction, by Euclidean distance."""
+        return retrieve(self.true, self.pred, distance="l2")
 
 
 def _columns(array: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -191,6 +219,12 @@ class Metric:
         It looks at so many genes at most; 0 for all that count.
     unbiased
         An estimate that may fall beyond `best` by chance, so that its mean does not.
+    as_rival
+        For a metric of a panel: the mean score of the others against each perturbation alone `(n_perturbations,)`.
+    denoised
+        Name of the metric that says the same without the sampling noise of predicted cells, from which skill is taken.
+    counts_genes
+        The number of genes is part of the estimate, so that a gene which stands twice counts twice.
     """
 
     name: str
@@ -209,6 +243,9 @@ class Metric:
     ceiling: str = ""
     top: int = 0
     unbiased: bool = False
+    as_rival: Callable[[Aligned], NDArray[np.float64]] | None = None
+    denoised: str = ""
+    counts_genes: bool = False
 
     @property
     def is_score(self) -> bool:

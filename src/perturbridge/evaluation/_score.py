@@ -108,7 +108,7 @@ class Scorer:
             problem = f"{len(strata)} strata for {n} predicted perturbations."
             raise DataError(problem, cure="Give one stratum per perturbation, or none.")
         sides = _Sides(self._measured, prediction, cells=cells, level=level)
-        values = sides.values(chosen)
+        values, rivals = sides.values(chosen)
         n_cells = self._measured.effects.n_cells[self._measured.effects.rows(prediction.perturbations)]
 
         def repeated(labels: Sequence[object]) -> NDArray[np.str_]:
@@ -123,6 +123,7 @@ class Scorer:
             status=repeated(prediction.status),
             value=values.ravel(),
             n_cells=np.repeat(n_cells, len(chosen)),
+            as_rival=rivals.ravel(),
             split_hash=split_hash or prediction.split_hash,
         )
 
@@ -241,9 +242,10 @@ class _Sides:
         self.rows = np.array([position[name] for name in measured.perturbations], dtype=np.int64)
         self.genes = np.array(sorted(range(len(prediction.genes)), key=prediction.genes.__getitem__), dtype=np.int64)
 
-    def values(self, metrics: Sequence[Metric]) -> NDArray[np.float64]:
-        """Return every metric of every row `(n_perturbations, n_metrics)`, in the order of the prediction."""
+    def values(self, metrics: Sequence[Metric]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return every metric of every row `(n_perturbations, n_metrics)`, in the order of the prediction, and the same as a rival."""
         out = np.full((len(self.rows), len(metrics)), np.nan)
+        rivals = out.copy()
         together = [j for j, metric in enumerate(metrics) if "panel" in metric.needs]
         alone = [j for j in range(len(metrics)) if j not in together]
         contrasts = any("contrast" in metrics[j].needs for j in alone)
@@ -255,7 +257,10 @@ class _Sides:
             panel = self._panel()
             for j in together:
                 out[self.rows, j] = metrics[j].compute(panel)
-        return out
+                other_side = metrics[j].as_rival
+                if other_side is not None:
+                    rivals[self.rows, j] = other_side(panel)
+        return out, rivals
 
     def _taken(self, table: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         return None if table is None else table[np.ix_(rows, self.genes)]

@@ -18,7 +18,7 @@ from ._de import (
     de_sig_jaccard,
     de_sig_recall,
 )
-from ._discrimination import centroid_accuracy, pds_cosine, pds_l1, pds_l2, rank_cosine, rank_rmse
+from ._discrimination import centroid_accuracy, pds, rank
 from ._error import mae, mse_unbiased, rmse, rmse_excess, rmse_floor
 from ._gene_sets import on_degs, on_set
 from ._kinds import UNIT, change, coverage, discrimination, distribution, error, explained, limit, shape
@@ -161,20 +161,27 @@ def _shapes_against_mean() -> tuple[Metric, ...]:
 
 
 def _discriminations() -> tuple[Metric, ...]:
+    cosine, euclid = pds(lambda pair: pair.by_cosine), pds(lambda pair: pair.by_euclid)
+    back_cosine, back_euclid = rank(lambda pair: pair.back_by_cosine), rank(lambda pair: pair.back_by_euclid)
+    blocks = pds(lambda pair: pair.by_blocks)
     return (
-        discrimination("pds_cosine", "Discrimination by cosine distance", pds_cosine, pred_scale_free=True),
-        discrimination("pds_l2", "Discrimination by Euclidean distance", pds_l2, pred_scale_free=False),
-        discrimination("pds_l1", "Discrimination by absolute distance", pds_l1, pred_scale_free=False),
-        discrimination("centroid_accuracy", "Centroid accuracy", centroid_accuracy, pred_scale_free=False),
+        discrimination("pds_cosine", "Discrimination by cosine distance", cosine, pred_scale_free=True),
+        discrimination("pds_l2", "Discrimination by Euclidean distance", euclid, pred_scale_free=False),
+        discrimination("pds_l1", "Discrimination by absolute distance", blocks, pred_scale_free=False),
+        discrimination("centroid_accuracy", "Centroid accuracy", centroid_accuracy(), pred_scale_free=False),
         discrimination(
             "rank_cosine",
             "Rank of the own prediction by cosine",
-            rank_cosine,
+            back_cosine,
             pred_scale_free=True,
             lower_is_better=True,
         ),
         discrimination(
-            "rank_rmse", "Rank of the own prediction by RMSE", rank_rmse, pred_scale_free=False, lower_is_better=True
+            "rank_rmse",
+            "Rank of the own prediction by RMSE",
+            back_euclid,
+            pred_scale_free=False,
+            lower_is_better=True,
         ),
     )
 
