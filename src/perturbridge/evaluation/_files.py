@@ -91,7 +91,11 @@ def _suffix(path: str | Path) -> str:
 def _read_csv(path: str | Path) -> pd.DataFrame:
     kinds = dict.fromkeys(_TEXTS, str) | _NUMBERS
     frame = pd.read_csv(
-        path, dtype=kinds, keep_default_na=False, na_values={"value": [""], "as_rival": [""]}, float_precision="round_trip"
+        path,
+        dtype=kinds,
+        keep_default_na=False,
+        na_values={"value": [""], "as_rival": [""]},
+        float_precision="round_trip",
     )
     present = [name for name in _TEXTS if name in frame.columns]
     return frame.assign(**{name: frame[name].map(unguard_formula) for name in present})

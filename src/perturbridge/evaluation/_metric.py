@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
     Cloud = NDArray[np.float64]
 
-__all__ = ["LARGEST_TOP", "Aligned", "Family", "Metric", "Need"]
+__all__ = ["LARGEST_TOP", "Aligned", "Family", "Metric", "Need", "Reference"]
 
 LARGEST_TOP = 100
 
+Reference = Literal["control", "training mean", "none"]
 Family = Literal["error", "shape", "discrimination", "de", "distribution", "uncertainty", "coverage", "limit"]
 Need = Literal["noise", "train_mean", "strength", "panel", "contrast", "rest", "bounds", "cells", "gene_sets"]
 
@@ -233,11 +235,11 @@ class Metric:
     family: Family
     best: float
     worst: float
-    chance: float
-    symmetric: bool
-    degree: int
-    pred_scale_free: bool
-    reference: Literal["control", "training mean", "none"]
+    chance: float = nan
+    symmetric: bool = False
+    degree: int = 0
+    pred_scale_free: bool = False
+    reference: Reference = "none"
     unit: str = ""
     needs: tuple[Need, ...] = ()
     ceiling: str = ""

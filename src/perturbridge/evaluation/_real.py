@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._gene_sets import control_gene_sets
-from ._noise import strength, train_weights, unforeseeable_variance
+from ._noise import reference_variance, strength, train_weights, unforeseeable_variance
 from ._weighted import PanelMoments, rest_statistic
 from ._welch import contrast_of_real
 
@@ -89,6 +89,12 @@ class Measured:
         if not self.train.perturbations:
             return None
         return np.asarray(self.train.delta.mean(axis=0)[self.genes], dtype=np.float64)
+
+    @cached_property
+    def reference_noise(self) -> NDArray[np.float64] | None:
+        """Sampling variance of `train_mean` beyond that of the controls `(n_genes,)`; None where it is unknown."""
+        found = reference_variance(self.train)
+        return None if found is None else found[self.genes]
 
     @cached_property
     def gene_sets(self) -> Mapping[str, NDArray[np.bool_]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from perturbridge.errors import DataError, LeakageError
 from perturbridge.values import ScoreTable, as_names
 
 from ._metric import Aligned
+from ._noise import noise_allowance
 from ._real import Measured
 from ._table import ALIASES, METRICS
 from ._welch import PredictedCells, contrast_of_cells, contrast_of_profile
@@ -262,6 +264,19 @@ class _Sides:
                     rivals[self.rows, j] = other_side(panel)
         return out, rivals
 
+    @cached_property
+    def _pred_noise(self) -> NDArray[np.float64] | None:
+        cells = self.cells
+        return None if cells is None else np.asarray(cells.variance / cells.n_cells[:, None], dtype=np.float64)
+
+    @cached_property
+    def _allowance(self) -> NDArray[np.float64] | None:
+        """What is taken off for the sampling of predicted cells, in the order of the prediction; bounded over all rows together."""
+        real = self.measured.effects.take(self.prediction.perturbations)
+        if self._pred_noise is None or real.variance is None:
+            return None
+        return noise_allowance(self.prediction.delta, self._pred_noise, real.variance / real.n_cells[:, None])
+
     def _taken(self, table: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         return None if table is None else table[np.ix_(rows, self.genes)]
 
@@ -282,7 +297,9 @@ class _Sides:
             lower=self._taken(self.prediction.lower, rows),
             upper=self._taken(self.prediction.upper, rows),
             level=self.level,
-            pred_noise=None if cells is None else self._taken(cells.variance / cells.n_cells[:, None], rows),
+            reference_noise=measured.reference_noise,
+            pred_noise=self._taken(self._pred_noise, rows),
+            allowance=self._taken(self._allowance, rows),
             cells=tuple(cells.clouds.get(name) for name in names) if cells is not None else (),
             gene_sets=measured.gene_sets,
         )

@@ -17,13 +17,19 @@ __all__ = [
     "cosine_delta",
     "pearson_delta",
     "pearson_delta_ceiling",
+    "pearson_delta_denoised",
     "pearson_delta_pert",
     "pearson_delta_pert_ceiling",
+    "pearson_delta_pert_denoised",
     "spearman_delta",
 ]
 
 # A profile that varies by less than this share of the numbers it was computed from is constant: what is left is float32 rounding.
 _FLAT = 1e-6
+# No prediction is taken to be noisier than three quarters of its variance.
+_LEAST_RELIABLE = 0.25
+# Mean of sign(u) √(1 − e^−|u|) is 0 at this shift for u = ln(χ²_ν / ν): 0.81 for ν = 20, 0.83 for ν = 1,000.
+_CENTER = 0.82
 
 
 def _centered(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -110,29 +116,64 @@ def cosine_delta(pair: Aligned) -> NDArray[np.float64]:
     return _cosine(pred, true, undefined=np.zeros(len(pred), dtype=np.bool_))
 
 
-def pearson_delta_ceiling(pair: Aligned) -> NDArray[np.float64]:
-    """√(1 − mean_g noise_g / var_g(true)): the correlation that a perfect prediction reaches; NaN where noise is unknown.
+def pearson_delta_denoised(pair: Aligned) -> NDArray[np.float64]:
+    """`pearson_delta` / √(1 − mean_g allowance_g / var_g(pred)): what the predicted cells' mean reaches with endless cells.
 
-    Where the estimate under the root is negative, its root keeps the sign, so that the mean over perturbations without effect is not
-    pulled above what they allow. A perfect prediction knows the error of the shared controls, as every training row shows it; so
-    with few controls even perturbations without effect leave a ceiling above 0, which the training mean reaches too.
+    Correction for attenuation (Spearman 1904), by a factor of 2 at most. Equal to `pearson_delta` for a prediction without cells.
     """
-    return _reachable(pair, pair.true)
+    return _denoised(pearson_delta(pair), pair.pred, pair)
+
+
+def pearson_delta_pert_denoised(pair: Aligned) -> NDArray[np.float64]:
+    """`pearson_delta_pert` / √(1 − mean_g allowance_g / var_g(pred − m)), as `pearson_delta_denoised`."""
+    if pair.train_mean is None:
+        return np.full(len(pair.true), np.nan)
+    return _denoised(pearson_delta_pert(pair), pair.pred - pair.train_mean, pair)
+
+
+def _denoised(r: NDArray[np.float64], profile: NDArray[np.float64], pair: Aligned) -> NDArray[np.float64]:
+    if pair.allowance is None:
+        return r
+    spread = mean_over_genes(_centered(profile, pair.counted) ** 2, pair.counted)
+    noise = mean_over_genes(pair.allowance, pair.counted)
+    share = np.divide(noise, spread, out=np.zeros(len(r)), where=spread > 0)
+    return np.asarray(np.clip(r / np.sqrt(np.maximum(1.0 - share, _LEAST_RELIABLE)), -1.0, 1.0), dtype=np.float64)
+
+
+def pearson_delta_ceiling(pair: Aligned) -> NDArray[np.float64]:
+    """sign(u) √(1 − e^−|u|), u = ln(var_g(true) / mean_g noise_g) + 0.82 / ν: the correlation that a perfect prediction reaches.
+
+    For a clear effect this is √(1 − noise / variance), the root of the reliability. Below it the root keeps its sign and is odd in u, and
+    0.82 / ν, with ν = (Σ noise)² / Σ noise² the degrees of freedom of the variance, centers u where there is no effect, so that
+    the mean over such perturbations is 0. Genes that vary together leave fewer degrees than ν, which makes it a little too low. A
+    perfect prediction knows the error of the shared controls, as every training row shows it; so with few controls even perturbations
+    without effect leave a ceiling above 0, which the training mean reaches too. NaN where noise is unknown.
+    """
+    return _reachable(pair, pair.true, pair.noise)
 
 
 def pearson_delta_pert_ceiling(pair: Aligned) -> NDArray[np.float64]:
-    """√(1 − mean_g noise_g / var_g(true − m)), m the mean Δ of the training perturbations, signed as above; NaN where either is unknown."""
-    if pair.train_mean is None:
+    """`pearson_delta_ceiling` of true − m, m the mean Δ of the training perturbations, whose own sampling noise is noise here too.
+
+    That noise is on both sides of `pearson_delta_pert` for a prediction that does not carry it, such as no change, and lets it reach a
+    little more than this; that is no knowledge of a perturbation, so the ceiling leaves it out. NaN where either is unknown.
+    """
+    if pair.train_mean is None or pair.noise is None:
         return np.full(len(pair.true), np.nan)
-    return _reachable(pair, pair.true - pair.train_mean)
+    noise = pair.noise if pair.reference_noise is None else pair.noise + pair.reference_noise
+    return _reachable(pair, pair.true - pair.train_mean, noise)
 
 
-def _reachable(pair: Aligned, profile: NDArray[np.float64]) -> NDArray[np.float64]:
-    if pair.noise is None:
+def _reachable(pair: Aligned, profile: NDArray[np.float64], noise: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    if noise is None:
         return np.full(len(profile), np.nan)
-    spread = mean_over_genes(_centered(profile, pair.counted) ** 2, pair.counted)
-    noise = mean_over_genes(pair.noise, pair.counted)
-    share = np.full(len(spread), np.nan)
-    np.divide(noise, spread, out=share, where=spread > 0)
-    signal = np.maximum(1.0 - share, -1.0)
-    return np.asarray(np.sign(signal) * np.sqrt(np.abs(signal)), dtype=np.float64)
+    n = np.maximum(pair.counted.sum(axis=1), 2)
+    spread = mean_over_genes(_centered(profile, pair.counted) ** 2, pair.counted) * n / (n - 1)
+    level = mean_over_genes(noise, pair.counted)
+    squares = (noise**2 * pair.counted).sum(axis=1)
+    out = np.where(spread > 0, np.where(level > 0, 0.0, 1.0), np.nan)
+    known = (spread > 0) & (level > 0)
+    degrees = (level[known] * n[known]) ** 2 / squares[known]
+    u = np.log(spread[known] / level[known]) + _CENTER / degrees
+    out[known] = np.sign(u) * np.sqrt(-np.expm1(-np.abs(u)))
+    return np.asarray(out, dtype=np.float64)

@@ -108,7 +108,11 @@ def mean_and_interval(
 def _frame(scores: Pivot, *, n_resamples: int, confidence: float, seed: int) -> pd.DataFrame:
     columns = scores.value.reshape(len(scores.perturbations), -1)
     _, low, high = mean_and_interval(
-        scores.weight.reshape(columns.shape), n_resamples=n_resamples, confidence=confidence, seed=seed, clusters=scores.clusters
+        scores.weight.reshape(columns.shape),
+        n_resamples=n_resamples,
+        confidence=confidence,
+        seed=seed,
+        clusters=scores.clusters,
     )
     return pd.DataFrame(
         {
