@@ -6,21 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._profile import mean_over_genes
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._metric import Aligned
 
-__all__ = ["mae", "mean_over_genes", "mse_unbiased", "rmse", "rmse_excess", "rmse_floor"]
-
-
-def mean_over_genes(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean of each row over the genes that count; NaN where none does."""
-    n = counted.sum(axis=1)
-    total = (values * counted).sum(axis=1)
-    out = np.full(len(n), np.nan)
-    np.divide(total, n, out=out, where=n > 0)
-    return out
+__all__ = ["mae", "mse_unbiased", "rmse", "rmse_excess", "rmse_floor"]
 
 
 def rmse(pair: Aligned) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._de import Calls, calls
 from ._distances import Retrieval, retrieve
+from ._profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,6 +135,10 @@ class Aligned:
             gene_sets=MappingProxyType({}),
         )
 
+    def within(self, genes: NDArray[np.bool_]) -> Aligned:
+        """Return the same rows over these genes alone `(n_genes,)`, of predicted and real Δ."""
+        return Aligned.of(self.pred[:, genes], self.true[:, genes], counted=self.counted[:, genes])
+
     def over(self, genes: NDArray[np.bool_]) -> Aligned:
         """Return the same rows with only these genes counting, `(n_genes,)` or `(n_perturbations, n_genes)`."""
         return replace(self, counted=self.counted & genes)
@@ -151,6 +156,26 @@ class Aligned:
     def calls(self) -> tuple[Calls, ...]:
         """What is called significant on either side, by perturbation; many metrics read it. Empty where a side is unknown."""
         return calls(self)
+
+    @cached_property
+    def pred_profile(self) -> Profile:
+        """Predicted Δ over the genes that count."""
+        return Profile(self.pred, self.counted)
+
+    @cached_property
+    def true_profile(self) -> Profile:
+        """Real Δ over the genes that count."""
+        return Profile(self.true, self.counted)
+
+    @cached_property
+    def pred_against_mean(self) -> Profile:
+        """Predicted Δ less the mean of the training perturbations, which must be known."""
+        return Profile(self.pred, self.counted, less=self.train_mean)
+
+    @cached_property
+    def true_against_mean(self) -> Profile:
+        """Real Δ less the mean of the training perturbations, which must be known."""
+        return Profile(self.true, self.counted, less=self.train_mean)
 
     @cached_property
     def by_cosine(self) -> Retrieval:

@@ -250,8 +250,8 @@ class _Sides:
         rivals = out.copy()
         together = [j for j, metric in enumerate(metrics) if "panel" in metric.needs]
         alone = [j for j in range(len(metrics)) if j not in together]
-        contrasts = any("contrast" in metrics[j].needs for j in alone)
-        for block in self.measured.blocks(contrasts=contrasts) if alone else ():
+        needs = frozenset(need for j in alone for need in metrics[j].needs)
+        for block in self.measured.blocks(needs) if alone else ():
             pair = self._aligned(block)
             for j in alone:
                 out[self.rows[block.rows], j] = metrics[j].compute(pair)
