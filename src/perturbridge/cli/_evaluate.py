@@ -59,6 +59,10 @@ def evaluate(
     ceiling: Annotated[
         bool, typer.Option("--ceiling", help="Also score a technical duplicate: what two halves of the cells reach.")
     ] = False,
+    de_test: Annotated[
+        str,
+        typer.Option(help="Significant genes by welch (from means and variances) or wilcoxon (from cells; slow)."),
+    ] = "welch",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +102,7 @@ def evaluate(
         profile=profile,
         skip=tuple(name for name in skip_metrics.split(",") if name),
         ceiling=ceiling,
+        de_test=de_test,
     )
     with progress_bars() as progress:
         found = pipeline.evaluate_files(_all(predictions, adata_pred), config, progress=progress)

@@ -70,12 +70,15 @@ class Measured:
         Real effects of the training perturbations.
     exclude_targets
         Whether target genes are left out.
+    contrast
+        Differential expression of the scored perturbations, genes in the order of the screen; None: Welch's test of their moments.
     """
 
     effects: Effects
     perturbations: tuple[PerturbationName, ...]
     train: Effects
     exclude_targets: bool
+    contrast: Contrast | None = None
     _kept: dict[tuple[int, frozenset[Need]], MeasuredBlock] = field(default_factory=dict)
 
     @cached_property
@@ -139,7 +142,9 @@ class Measured:
         real = self.effects.take(self.perturbations[rows])
         noise = unforeseeable_variance(real, weights=self._weights) if "noise" in needs else None
         rest = rest_statistic(real, self._moments) if "rest" in needs else None
-        contrast = contrast_of_real(real) if "contrast" in needs else None
+        contrast = None
+        if "contrast" in needs:
+            contrast = contrast_of_real(real) if self.contrast is None else self.contrast.of_rows(rows)
         strong = strength(real)[:, self.genes] if "strength" in needs else np.broadcast_to(0.0, real.delta.shape)
         return MeasuredBlock(
             rows=rows,

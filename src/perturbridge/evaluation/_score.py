@@ -46,6 +46,9 @@ class Scorer:
     exclude_targets
         Leave each perturbation's own target genes out of its scores, and every target of the predicted perturbations out of
         discrimination scores.
+    contrast
+        Differential expression of `perturbations`, in this order and with the genes of `effects`, such as that of `contrast_of_ranks`;
+        default: Welch's test.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class Scorer:
         *,
         train: Sequence[str | PerturbationName] | None,
         exclude_targets: bool = True,
+        contrast: Contrast | None = None,
     ) -> None:
         names, training = as_names(perturbations), as_names(train or ())
         if not names or (train is not None and not training):
@@ -79,6 +83,7 @@ class Scorer:
             perturbations=names,
             train=effects.take(training),
             exclude_targets=exclude_targets,
+            contrast=contrast,
         )
 
     def score(
@@ -310,6 +315,8 @@ class _Sides:
         change = self.prediction.delta[np.ix_(rows, screen_order)]
         if self.cells is None:
             found = contrast_of_profile(change, block.effects)
+        elif self.cells.contrast is not None:
+            found = self.cells.contrast.of_rows(rows).take(screen_order)
         else:
             own = PredictedCells(
                 n_cells=self.cells.n_cells[rows], variance=self.cells.variance[np.ix_(rows, screen_order)]

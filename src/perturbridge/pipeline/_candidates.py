@@ -384,5 +384,5 @@ def _measured_rows(candidate: Candidate, real: RealSide) -> Candidate:
     )
     cells = candidate.cells
     if cells is not None:
-        cells = PredictedCells(n_cells=cells.n_cells[kept], variance=cells.variance[kept])
+        cells = replace(cells, n_cells=cells.n_cells[kept], variance=cells.variance[kept])
     return replace(candidate, prediction=fewer, cells=cells, findings=(*candidate.findings, finding))

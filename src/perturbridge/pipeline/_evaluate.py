@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from perturbridge.evaluation import Contrast
     from perturbridge.values import Effects, PerturbationName, Prediction
 
 __all__ = ["Evaluation", "evaluate", "evaluate_candidates", "read_predictions", "told_apart"]
@@ -135,6 +136,7 @@ def evaluate_candidates(
     train: Sequence[str | PerturbationName] | None = None,
     metrics: Sequence[str] | None = None,
     halves: tuple[Effects, Effects] | None = None,
+    contrast: Contrast | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Score predictions with the cells behind them, beside baselines, a technical duplicate and a referee's questions.
@@ -152,6 +154,8 @@ def evaluate_candidates(
         Names; default all.
     halves
         Effects of two halves of the cells, for the technical duplicate.
+    contrast
+        Differential expression of the predicted perturbations, in the order of the first candidate; default: Welch's test.
     seed
         Draws what a baseline and the bootstrap draw.
 
@@ -165,7 +169,7 @@ def evaluate_candidates(
     test = _same_perturbations([candidate.prediction for candidate in candidates])
     training = as_names(train) if train is not None else tuple(p for p in effects.perturbations if p not in set(test))
     split_hash = candidates[0].prediction.split_hash
-    scorer = Scorer(effects, test, train=training or None)
+    scorer = Scorer(effects, test, train=training or None, contrast=contrast)
     tables = [scorer.score(c.prediction, metrics=metrics, split_hash=split_hash, cells=c.cells) for c in candidates]
     baselines = _baseline_predictions(effects, training, test, seed=seed) if training else {}
     tables += [scorer.score(b, metrics=metrics, split_hash=split_hash) for b in baselines.values()]
