@@ -62,7 +62,7 @@ def commands(peers: Path) -> dict[str, list[str]]:
         "evaluate",
         "pred.h5ad",
     ]
-    ours += ["-s", "real.h5ad", "--pert-col", "target", "--control-pert", "non-targeting", "--overwrite"]
+    ours += ["-s", "real.h5ad", "--pert-col", "target", "--control-pert", "non-targeting", "--overwrite", "--no-report"]
     cell_eval = [str(peers / "cell-eval2"), "run", "-ap", "pred.h5ad", "-ar", "real.h5ad", "--pert-col", "target"]
     cell_eval += ["--control", "non-targeting", "--input-type", "lognorm"]
     score = [str(peers / "scperteval"), "score", "real.h5ad", "pred.h5ad", "--perturbation-key", "target"]

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
-from perturbridge.evaluation import Scorer, compare, headline, referee, summarize, targets_drive
+from perturbridge.evaluation import (
+    DUPLICATE,
+    HEADLINE,
+    METRICS,
+    Scorer,
+    calibrate,
+    compare,
+    headline,
+    referee,
+    summarize,
+    targets_drive,
+)
 from perturbridge.screens import read_prediction
 from perturbridge.values import Finding, ScoreTable, as_names
 
@@ -68,7 +79,20 @@ class Evaluation:
 
     def headline(self) -> pd.DataFrame:
         """Return the headline metrics with skill: 0 is the best baseline, 1 what the data allow."""
-        return headline(self.scores, baselines=self.baselines, seed=self.seed)
+        return headline(self.scores, baselines=self.baselines, metrics=self.shown, seed=self.seed)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The headline metrics, or the first four that were scored where none of them was."""
+        scored = set(self.scores.metric.tolist())
+        scores = [name for name, metric in METRICS.items() if name in scored and metric.is_score]
+        return tuple(name for name in HEADLINE if name in scored) or tuple(scores[:4])
+
+    def calibration(self) -> pd.DataFrame | None:
+        """Return what chance, the training mean, a technical duplicate and a perfect prediction score; None without a duplicate."""
+        if not {DUPLICATE, "mean"} <= set(self.scores.model.tolist()):
+            return None
+        return calibrate(self.scores, negative="mean", seed=self.seed)
 
 
 def read_predictions(paths: Sequence[str | Path]) -> list[Prediction]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturbridge._checks import one_of
+from perturbridge._files import atomic_file
 from perturbridge.errors import DataError
 from perturbridge.evaluation import METRICS, metrics_of_profile, to_frame, write_scores
 from perturbridge.screens import read_effects
@@ -156,10 +157,10 @@ def _read_names(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = "") -> None:
+def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = "", report: bool = True) -> None:
     """Write the long table to `.csv` or `.parquet`; or, to a folder, all there is.
 
-    The folder holds `scores.parquet` (long), `results.csv` (perturbation × metric for each model, as cell-eval writes it),
+    The folder holds `report.html`, `scores.parquet` (long), `results.csv` (perturbation × metric for each model, as cell-eval writes it),
     `agg_results.csv` (means with intervals), `comparison.csv` and `evaluation.json` (warnings, versions, command).
 
     Parameters
@@ -169,7 +170,9 @@ def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = 
     out
         A file name with one of the endings, or a folder, made where it is missing.
     command
-        Kept in `evaluation.json`.
+        Kept in `evaluation.json` and the report.
+    report
+        Whether to draw `report.html`, which takes longer than all the scores of a small file.
     """
     path = Path(out)
     if path.suffix in (".csv", ".parquet"):
@@ -196,6 +199,12 @@ def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = 
         "effects": evaluation.effects.fingerprint,
     }
     write_json(path / "evaluation.json", told)
+    if report:
+        # Imported here: figures are the dearest import of all.
+        from ._evaluation_report import evaluation_report
+
+        with atomic_file(path / "report.html") as temporary:
+            temporary.write_text(evaluation_report(evaluation, command=command), encoding="utf-8")
 
 
 def export_evaluation(evaluation: Evaluation, config: EvaluateConfig, out: str | Path, *, noise: str = "none") -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perturbridge.values import ScoreTable
 
     from ._cross_validate import CrossValidation
+    from ._report_subject import Subject
 
 __all__ = ["all_metrics", "coverage", "how_good", "strata"]
 
@@ -33,27 +34,45 @@ _MEANING = MappingProxyType(
 )
 
 
-def how_good(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
-    """Headline four with interval, skill, best baseline and ceiling; tables; forest and paired plots."""
+def how_good(
+    manifest: Mapping[str, Any],
+    validation: Subject,
+    *,
+    metrics: Sequence[str] = HEADLINE,
+    how: str = "Every model was fitted again in each fold, on training rows only.",
+) -> Section:
+    """Headline four with interval, skill, best baseline and ceiling; tables; forest and paired plots.
+
+    Parameters
+    ----------
+    manifest
+        Records of scores, comparison, headline and calibration.
+    validation
+        What was scored.
+    metrics
+        Those to show.
+    how
+        How the predictions came about, in one sentence.
+    """
     summary, comparison = manifest["scores"], manifest["comparison"]
     names = list(dict.fromkeys(str(row["model"]) for row in summary if row["model"] != DUPLICATE))
-    forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in HEADLINE)
+    forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in metrics)
     return Section(
         title="How good is it",
         sentences=(
-            "Scores are means over held-out perturbations with a 95 % bootstrap interval, perturbations of the same gene drawn together; "
-            "every model was fitted again in each fold, on training rows only. ↑ higher is better, ↓ lower is better. * some scores are "
+            "Scores are means over held-out perturbations with a 95 % bootstrap interval, perturbations of the same gene drawn together. "
+            f"{how} ↑ higher is better, ↓ lower is better. * some scores are "
             "undefined (a constant profile has no correlation) and count as chance. Skill is 0 for the best baseline and 1 for what these "
             "cells allow.",
             _limits(summary),
         ),
         cards=tuple(_card(row, comparison) for row in manifest["headline"] if row["model"] == validation.model),
         tables=(
-            headline_table(summary, model=validation.model),
-            comparison_table(comparison),
+            headline_table(summary, model=validation.model, metrics=metrics),
+            *((comparison_table(comparison, metrics=metrics),) if comparison else ()),
             *_calibration(manifest["calibration"]),
         ),
-        figures=(*forests, _paired(comparison, validation)),
+        figures=(*forests, *_paired(comparison, validation)),
     )
 
 
@@ -162,7 +181,9 @@ def values_by_perturbation(scores: ScoreTable, model: str, metric: str) -> dict[
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _paired(comparison: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Figure:
+def _paired(comparison: Sequence[Mapping[str, Any]], validation: Subject) -> tuple[Figure, ...]:
+    if not validation.baselines:
+        return ()
     known = [row for row in comparison if row["metric"] in HEADLINE and row["best_baseline"]]
     metric = str(known[0]["metric"]) if known else HEADLINE[1]
     best = str(known[0]["best_baseline"]) if known else validation.baselines[0]
@@ -178,10 +199,11 @@ def _paired(comparison: Sequence[Mapping[str, Any]], validation: CrossValidation
         higher_is_better=higher,
     )
     side = "above" if higher else "below"
-    return Figure(
+    figure = Figure(
         svg=figure_svg(ax),
         caption=f"One point for each perturbation; {side} the line the model is better than {best}. {METRICS[metric].title}.",
     )
+    return (figure,)
 
 
 def strata(validation: CrossValidation) -> tuple[Section, ...]:
@@ -198,7 +220,7 @@ def strata(validation: CrossValidation) -> tuple[Section, ...]:
     return (Section(title="Combinations", sentences=(sentence,), tables=tuple(tables)),)
 
 
-def coverage(manifest: Mapping[str, Any], validation: CrossValidation) -> tuple[Section, ...]:
+def coverage(manifest: Mapping[str, Any], validation: Subject) -> tuple[Section, ...]:
     """Whether the prediction's intervals hold."""
     levels, spreads = [], []
     for level, metric in ((0.5, "picp_50"), (0.9, "picp_90")):

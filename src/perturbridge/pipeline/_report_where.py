@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects, Prediction
 
-    from ._cross_validate import CrossValidation
+    from ._report_subject import Subject
 
 __all__ = ["what_it_predicts", "where"]
 
@@ -43,12 +43,16 @@ _PROPERTIES = (
 )
 
 
-def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
+def where(manifest: Mapping[str, Any], validation: Subject) -> Section:
     """Score against properties of the perturbations, and a table of all of them."""
     facts = manifest["perturbations"]
     names = [str(row["perturbation"]) for row in facts]
-    metric = "pearson_delta_pert"
-    score = values_by_perturbation(validation.scores, validation.model, metric)
+    metric, score = (
+        "pearson_delta_pert",
+        values_by_perturbation(validation.scores, validation.model, "pearson_delta_pert"),
+    )
+    if not np.isfinite(list(score.values())).any():
+        metric, score = "pearson_delta", values_by_perturbation(validation.scores, validation.model, "pearson_delta")
     figures = []
     for key, label, why in _PROPERTIES:
         x = np.array([np.nan if row[key] is None else row[key] for row in facts], dtype=np.float64)
@@ -79,7 +83,7 @@ def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     )
 
 
-def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Table:
+def _table(facts: Sequence[Mapping[str, Any]], validation: Subject) -> Table:
     scores = {
         metric: values_by_perturbation(validation.scores, validation.model, metric) for metric in ("rmse", *HEADLINE)
     }
@@ -114,7 +118,7 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
     return Table(columns=columns, rows=tuple(rows), searchable=True)
 
 
-def what_it_predicts(effects: Effects, validation: CrossValidation) -> Section:
+def what_it_predicts(effects: Effects, validation: Subject) -> Section:
     """Maps of Δ, and a good, a middling and a bad prediction gene by gene."""
     prediction = validation.held_out
     order = [effects.genes.index(gene) for gene in prediction.genes] if prediction.genes != effects.genes else None

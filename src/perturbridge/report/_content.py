@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["Card", "Figure", "Report", "Section", "Table"]
@@ -85,6 +85,10 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     folded: bool = False
+
+    def under(self, title: str) -> Section:
+        """Return the section with another heading."""
+        return replace(self, title=title)
 
 
 @dataclass(frozen=True, kw_only=True)
