@@ -232,7 +232,11 @@ def _from_cells(table: _Table, rows: _Rows, *, real: RealSide, how: str) -> Cand
     mean = summed.delta + summed.matched_control
     kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
     perturbations = tuple(summed.perturbations[i] for i in kept)
-    findings = [finding for finding in summed.findings if finding.code not in ("unassigned_cells", "borrowed_variance")]
+    findings = [
+        replace(finding, message=f"{file.name}: {finding.message}")
+        for finding in summed.findings
+        if finding.code not in ("unassigned_cells", "borrowed_variance")
+    ]
     if len(kept) < len(summed.perturbations):
         findings += _submitted(file, summed, mean=mean, genes=genes, real=real)
     if screen.context is not None and real.effects.contexts is not None and summed.contexts is not None:

@@ -87,9 +87,19 @@ def _of_model(evaluation: Evaluation, subject: ScoredModel, manifest: dict[str, 
 
 
 def _how(evaluation: Evaluation) -> str:
+    cells = [c.prediction.model for c in evaluation.candidates if c.cells is not None]
+    drawn = (
+        f" Means of predicted cells ({', '.join(cells)}) are noisy because the cells are few: rmse_excess, and the skill in correlations, "
+        "leave that noise out, within what the measurement's own noise and the spread of the predictions allow; plain correlations do not."
+        if cells
+        else ""
+    )
     if not evaluation.baselines:
-        return "The predictions were made elsewhere; no training perturbation is known, so there is no baseline and no skill."
-    return "The predictions were made elsewhere; the baselines are fitted on the training perturbations alone."
+        return (
+            "The predictions were made elsewhere; no training perturbation is known, so there is no baseline and no skill."
+            + drawn
+        )
+    return "The predictions were made elsewhere; the baselines are fitted on the training perturbations alone." + drawn
 
 
 def _answer(evaluation: Evaluation, model: str, comparison: Sequence[dict[str, Any]]) -> str:

@@ -34,6 +34,14 @@ _MEANING = MappingProxyType(
 )
 
 
+_THIRDS = MappingProxyType(
+    {
+        ("weak", "middle", "strong"): ("the size of what was measured", "By strength of the effect"),
+        ("near", "middle", "far"): ("the distance to the nearest training perturbation", "By distance to training"),
+    }
+)
+
+
 def how_good(
     manifest: Mapping[str, Any],
     validation: Subject,
@@ -65,6 +73,7 @@ def how_good(
             "undefined (a constant profile has no correlation) and count as chance. Skill is 0 for the best baseline and 1 for what these "
             "cells allow.",
             _limits(summary),
+            *_notes(summary),
         ),
         cards=tuple(_card(row, comparison) for row in manifest["headline"] if row["model"] == validation.model),
         tables=(
@@ -117,6 +126,22 @@ def _limits(summary: Sequence[Mapping[str, Any]]) -> str:
         return "The sampling noise of these profiles is not known, so no floor or ceiling can be given."
     told = ", ".join(f"{METRICS[name].title}: {number(value)}" for name, value in known.items())
     return f"What these cells allow at best: {told}."
+
+
+def _notes(summary: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Say what would puzzle a reader of the table: a duplicate among the models, and an interval without width."""
+    out = []
+    if any(row["model"] == DUPLICATE for row in summary):
+        out.append(
+            f"{DUPLICATE} is no model: half of the cells as the prediction of the other half, with all the noise of so few cells."
+        )
+    still = [row for row in summary if row["metric"] == "pds_cosine" and row["low"] == row["high"] and row["n"] > 1]
+    if still:
+        out.append(
+            "An interval of no width in pds_cosine: a model that predicts the same direction for all ranks them all alike, and its mean is "
+            "chance by construction, whichever perturbations are drawn."
+        )
+    return tuple(out)
 
 
 def _calibration(rows: Sequence[Mapping[str, Any]]) -> tuple[Table, ...]:
@@ -210,12 +235,21 @@ def strata(validation: CrossValidation) -> tuple[Section, ...]:
     """Scores by stratum of the test perturbations, such as the genes of a pair that were seen in training."""
     if not any(fold.strata for fold in validation.split.folds):
         return ()
-    by = records(validation.summary(by="stratum"))
+    by = [row for row in records(validation.summary(by="stratum")) if row["model"] != DUPLICATE]
+    found = {str(row["stratum"]) for row in by}
+    thirds = next((thirds for thirds in _THIRDS if found <= set(thirds)), None)
     tables = []
-    for stratum in sorted({str(row["stratum"]) for row in by}):
+    for stratum in sorted(found) if thirds is None else [name for name in thirds if name in found]:
         part = [row for row in by if row["stratum"] == stratum]
         table = headline_table(part, model=validation.model)
         tables.append(Table(columns=table.columns, rows=table.rows, strong=table.strong, title=stratum))
+    if thirds is not None:
+        what, title = _THIRDS[thirds]
+        sentence = (
+            f"The same scores, apart for thirds of the perturbations by {what}. Perturbations compete with all others of their fold, so "
+            "one third may be above chance in discrimination and another below without anything being known."
+        )
+        return (Section(title=title, sentences=(sentence,), tables=tuple(tables), folded=True),)
     sentence = "The same scores, apart for test perturbations of which none, one or both genes were measured alone in training."
     return (Section(title="Combinations", sentences=(sentence,), tables=tuple(tables)),)
 

@@ -115,7 +115,13 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: Subject) -> Table:
         )
     arrows = tuple(f"#{metric} {'↑' if METRICS[metric].higher_is_better else '↓'}" for metric in HEADLINE)
     columns = ("perturbation", "#cells", "#effect size", "#distance", "#expression", *arrows, "#gain", "status")
-    return Table(columns=columns, rows=tuple(rows), searchable=True)
+    # A column of dashes, such as the distance where no embedding is known, only takes room.
+    kept = [j for j in range(len(columns)) if any(row[j] != "–" for row in rows)]
+    return Table(
+        columns=tuple(columns[j] for j in kept),
+        rows=tuple(tuple(row[j] for j in kept) for row in rows),
+        searchable=True,
+    )
 
 
 def what_it_predicts(effects: Effects, validation: Subject) -> Section:
@@ -180,6 +186,7 @@ def _one(
     figures = [
         Figure(
             svg=figure_svg(top),
+            new_row=True,
             caption="The genes predicted to move most: filled dots are predicted"
             + (", lines their intervals" if bounds is not None else "")
             + ", open diamonds measured.",
@@ -191,6 +198,7 @@ def _one(
     ]
     contrast = contrast_of_real(effects.take([prediction.perturbations[row]]))
     if contrast is not None:
+        called = "orange genes are significant" if contrast.significant.any() else "no gene is significant"
         volcano = plot_volcano(
             contrast.change[0],
             contrast.p[0],
@@ -201,7 +209,7 @@ def _one(
         figures.append(
             Figure(
                 svg=figure_svg(volcano),
-                caption="What was measured: orange genes are significant (Welch, adjusted p < 0.05).",
+                caption=f"What was measured: {called} (Welch, adjusted p < 0.05).",
             )
         )
     return figures

@@ -57,6 +57,8 @@ def headline_table(
 
 
 def _cell(row: Mapping[str, Any]) -> str:
+    if not math.isfinite(row["mean"]):
+        return "–"
     undefined = "*" if row["n_undefined"] else ""
     return f"{number(row['mean'])}{undefined} [{number(row['low'])}, {number(row['high'])}]"
 
@@ -173,6 +175,7 @@ def targets_sentence(targets: Sequence[Mapping[str, Any]]) -> str:
         )
     down, up = sum(c <= -0.5 for c in changes), sum(c >= 0.5 for c in changes)
     return (
-        f"{len(changes)} of {len(targets)} target genes are measured; {down} fall and {up} rise by at least half a doubling "
+        f"{len(changes)} of {len(targets)} target genes {'is' if len(changes) == 1 else 'are'} measured; {down} {'falls' if down == 1 else 'fall'} "
+        f"and {up} {'rises' if up == 1 else 'rise'} by at least half a doubling "
         f"(log2 fold change; median {number(sorted(changes)[len(changes) // 2], digits=2)})."
     )

@@ -37,10 +37,11 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """An `<svg>` element made by us, and one sentence on how to read it."""
+    """An `<svg>` element made by us, and one sentence on how to read it; `new_row` starts a row of figures that belong together."""
 
     svg: str
     caption: str
+    new_row: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
