@@ -138,7 +138,7 @@ def with_effects(n_screens: int) -> list[dict]:
             "ceiling less that": float((values[:, 0] - values[:, 2]).mean()),
             "standard error": _error(values[:, 0] - values[:, 2]),
         }
-        for word, own in (("weak", 0.08), ("clear", 0.2))
+        for word, own in (("weak", 0.08), ("clear", 0.15))
         for metric, values in ceilings(n_screens, own=own).items()
     ]
 
