@@ -1,7 +1,8 @@
 """Ceilings, skill and intervals on simulated screens whose truth is known.
 
-*No effect*: 50 screens of 24 perturbations that do nothing (40 cells each, 80 genes, 4,000 controls): mean over screens of the ceiling of each headline
-metric, with its standard error, beside chance. *Near-oracle*: 10 screens of 60 test perturbations; three models: 50 cells
+*No effect*: 50 screens of 24 perturbations that do nothing (40 cells each, 80 genes, a million controls, whose shared error would be an effect
+of its own): mean over screens of each ceiling, with its standard error, beside chance. *With effects*: 20 screens of weak and of clear effects: ceilings beside
+what the true Δ scores. *Near-oracle*: 10 screens of 60 test perturbations; three models: 50 cells
 drawn around the truth (oracle), half of the truth with a little error (ridge), the training mean; raw score and skill of each. *Coverage*: 500 screens of 40 test perturbations; how often
 the 95 % interval of a headline mean holds the mean over 1,200 more perturbations of the same screen.
 """
@@ -10,19 +11,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from perturbridge.evaluation import DUPLICATE, HEADLINE, METRICS, PredictedCells, Scorer, calibrate, headline, summarize
+from perturbridge.evaluation import HEADLINE, METRICS, PredictedCells, Scorer, calibrate, headline, summarize
+from perturbridge.pipeline._duplicate import score_duplicate
 from perturbridge.values import ContextTable, Effects, Prediction, ScoreTable, as_names
 
 N_GENES = 80
 CONTROL_CELLS = 4_000
+MANY_CONTROLS = 1_000_000
 ORACLE_CELLS = 50
 
 
 def run(*, quick: bool) -> list[dict]:
-    return [*no_effect(5 if quick else 50), *near_oracle(2 if quick else 10), *covered(20 if quick else 500)]
+    effects = with_effects(2 if quick else 20)
+    return [*no_effect(5 if quick else 50), *effects, *near_oracle(2 if quick else 10), *covered(20 if quick else 500)]
 
 
-def measured(truth: np.ndarray, rng: np.random.Generator, *, n_cells: int = 40, control_error: np.ndarray) -> Effects:
+def measured(
+    truth: np.ndarray, rng: np.random.Generator, *, n_cells: int = 40, n_control: int, control_error: np.ndarray
+) -> Effects:
     """Effects as drawn from cells of unit variance, with one context."""
     n, n_genes = truth.shape
     return Effects(
@@ -35,7 +41,7 @@ def measured(truth: np.ndarray, rng: np.random.Generator, *, n_cells: int = 40, 
         contexts=ContextTable(
             names=("all",),
             n_perturbed=np.full((n, 1), n_cells),
-            n_control=np.array([CONTROL_CELLS]),
+            n_control=np.array([n_control]),
             control_mean=np.ones((1, n_genes)),
             control_variance=np.ones((1, n_genes)),
         ),
@@ -54,16 +60,16 @@ def predicted(delta: np.ndarray, effects: Effects, *, model: str) -> Prediction:
     )
 
 
-def screen(seed: int, *, own: float, n_test: int, n_train: int = 20, n_cells: int = 40):
+def screen(seed: int, *, own: float, n_test: int, n_train: int = 20, n_cells: int = 40, n_control: int = CONTROL_CELLS):
     """Effects (test rows first), their truth, and a technical duplicate: halves of the cells on either side."""
     rng = np.random.default_rng(seed)
     n = n_test + n_train
     strength = own * rng.lognormal(0, 0.5, size=(n, 1))
     shared = np.random.default_rng(99).normal(0, 0.15, size=N_GENES) * (own > 0)
     truth = shared + strength * rng.normal(size=(n, N_GENES))
-    error = rng.normal(size=N_GENES) / np.sqrt(CONTROL_CELLS)
-    halves = [measured(truth, rng, n_cells=n_cells // 2, control_error=error) for _ in range(2)]
-    whole = measured(truth, rng, n_cells=n_cells, control_error=error)
+    error = rng.normal(size=N_GENES) / np.sqrt(n_control)
+    halves = [measured(truth, rng, n_cells=n_cells // 2, n_control=n_control, control_error=error) for _ in range(2)]
+    whole = measured(truth, rng, n_cells=n_cells, n_control=n_control, control_error=error)
     # All cells are the two halves together.
     both = Effects(**{**vars_of(whole), "delta": (halves[0].delta + halves[1].delta) / 2})
     return both, halves, truth, rng
@@ -84,36 +90,57 @@ def scored(effects: Effects, halves, models: dict[str, np.ndarray], *, n_test: i
         for m, d in models.items()
     ]
     if halves is not None:
-        twin = Scorer(halves[1], test, train=train)
-        tables.append(twin.score(predicted(halves[0].delta[:n_test], effects, model=DUPLICATE), metrics=metrics))
+        tables.append(score_duplicate(tuple(halves), test, train=train, metrics=metrics))
     return ScoreTable.join(tables)
 
 
-def no_effect(n_screens: int) -> list[dict]:
-    found: dict[str, list[float]] = {}
-    chance: dict[str, list[float]] = {}
+def ceilings(n_screens: int, *, own: float) -> dict[str, np.ndarray]:
+    """Of each metric with a chance value, by screen: its ceiling, what the training mean scores, and what the true Δ scores."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
     for seed in range(n_screens):
-        effects, halves, _, _ = screen(seed, own=0.0, n_test=24)
-        mean = np.tile(effects.delta[24:].mean(axis=0), (24, 1))
-        table = scored(effects, halves, {"mean": mean}, n_test=24)
+        n = 24
+        effects, halves, truth, _ = screen(seed, own=own, n_test=n, n_control=MANY_CONTROLS)
+        mean = np.tile(effects.delta[n:].mean(axis=0), (n, 1))
+        table = scored(effects, halves, {"mean": mean, "perfect": truth[:n]}, n_test=n)
+        perfect = summarize(table, n_resamples=100).set_index(["model", "metric"])["mean"]["perfect"]
         for row in calibrate(table, negative="mean", n_resamples=100).to_dict("records"):
             if row["origin"] in ("halves", "data") and not np.isnan(row["chance"]) and np.isfinite(row["ceiling"]):
-                found.setdefault(row["metric"], []).append(row["ceiling"])
-                chance.setdefault(row["metric"], []).append(row["negative"])
-    rows = []
-    for metric, values in found.items():
-        error = np.std(values, ddof=1) / np.sqrt(len(values))
-        rows.append(
-            {
-                "no effect, ceiling of": metric,
-                "screens": len(values),
-                "chance": METRICS[metric].chance,
-                "training mean": float(np.mean(chance[metric])),
-                "ceiling": float(np.mean(values)),
-                "standard error": float(error),
-            }
-        )
-    return rows
+                values = row["ceiling"], row["negative"], perfect[row["metric"]]
+                found.setdefault(row["metric"], []).append(values)
+    return {metric: np.array(values) for metric, values in found.items()}
+
+
+def _error(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def no_effect(n_screens: int) -> list[dict]:
+    return [
+        {
+            "no effect, ceiling of": metric,
+            "screens": len(values),
+            "chance": METRICS[metric].chance,
+            "training mean": float(values[:, 1].mean()),
+            "ceiling": float(values[:, 0].mean()),
+            "standard error": _error(values[:, 0]),
+        }
+        for metric, values in ceilings(n_screens, own=0.0).items()
+    ]
+
+
+def with_effects(n_screens: int) -> list[dict]:
+    return [
+        {
+            f"{word} effects, ceiling of": metric,
+            "screens": len(values),
+            "ceiling": float(values[:, 0].mean()),
+            "true Δ scores": float(values[:, 2].mean()),
+            "ceiling less that": float((values[:, 0] - values[:, 2]).mean()),
+            "standard error": _error(values[:, 0] - values[:, 2]),
+        }
+        for word, own in (("weak", 0.08), ("clear", 0.15))
+        for metric, values in ceilings(n_screens, own=own).items()
+    ]
 
 
 def near_oracle(n_screens: int) -> list[dict]:

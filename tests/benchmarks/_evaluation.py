@@ -48,6 +48,7 @@ def run(*, quick: bool) -> list[dict]:
             costs = {name: cost(command, folder) for name, command in chosen.items()}
             if i == 0:
                 rows += parity(folder)
+                rows += export(folder, Path(peers))
             rows += [{"files": size, "command": name, **figures} for name, figures in costs.items()]
     return rows
 
@@ -61,7 +62,7 @@ def commands(peers: Path) -> dict[str, list[str]]:
         "evaluate",
         "pred.h5ad",
     ]
-    ours += ["-s", "real.h5ad", "--pert-col", "target", "--control-pert", "non-targeting", "--overwrite"]
+    ours += ["-s", "real.h5ad", "--pert-col", "target", "--control-pert", "non-targeting", "--overwrite", "--no-report"]
     cell_eval = [str(peers / "cell-eval2"), "run", "-ap", "pred.h5ad", "-ar", "real.h5ad", "--pert-col", "target"]
     cell_eval += ["--control", "non-targeting", "--input-type", "lognorm"]
     score = [str(peers / "scperteval"), "score", "real.h5ad", "pred.h5ad", "--perturbation-key", "target"]
@@ -71,7 +72,7 @@ def commands(peers: Path) -> dict[str, list[str]]:
         "cell-eval2 --profile anndata": [*cell_eval, "--profile", "anndata", "-o", "ce_anndata"],
         "scperteval -p pseudobulk": [*score, "-p", "pseudobulk", "--out-dir", "sp_means"],
         "perturbridge, all but cell clouds, with intervals": [*ours, "--skip-metrics", CLOUDS, "-o", "ours_de"],
-        "perturbridge, everything, with intervals": [*ours, "-o", "ours_full"],
+        "perturbridge, everything, with intervals": [*ours, "-o", "ours_full", "--export", "exported"],
         "cell-eval2 --profile full": [*cell_eval, "--profile", "full", "-o", "ce_full"],
     }
 
@@ -150,6 +151,10 @@ def parity(folder: Path) -> list[dict]:
         "cell-eval2 expr_mae": (whole["mae"], theirs["expr_mae"]),
         "cell-eval2 expr_mse (ours: rmse squared)": (whole["rmse"] ** 2, theirs["expr_mse"]),
         "cell-eval2 expr_mse_unbiased": (ours["mse_unbiased"], theirs["expr_mse_unbiased"]),
+        "the same, the noise of the target gene put back": (
+            ours["mse_unbiased"] - target_noise(folder),
+            theirs["expr_mse_unbiased"],
+        ),
         **{f"cell-eval2 {name}": (ours[name], theirs[name]) for name in ("pds_l1", "pds_l2", "pds_cosine")},
     }
     score = next((folder / "sp_means").glob("*.csv"))
@@ -163,6 +168,10 @@ def parity(folder: Path) -> list[dict]:
     ):
         part = scored[scored["protocol"] == theirs_name].set_index("perturbation")
         pairs[f"scPertEval {theirs_name}"] = (whole[own_name], part[_value_column(part)])
+    against = against_others(folder)
+    for name in ("r2_pert", "pearson_pert"):
+        part = scored[scored["protocol"] == name].set_index("perturbation")
+        pairs[f"scPertEval {name}, the others as training"] = (against[name], part[_value_column(part)])
     pairs["Systema centroid accuracy"] = (whole["centroid_accuracy"], systema(folder))
     pairs["PerturBench rank (rmse)"] = (whole["rank_rmse"], perturbench(folder))
     rows = []
@@ -198,6 +207,66 @@ def with_targets(folder: Path) -> pd.DataFrame:
     scorer = Scorer(effects, candidate.prediction.perturbations, train=None, exclude_targets=False)
     frame = to_frame(scorer.score(candidate.prediction, cells=candidate.cells))
     return frame.pivot_table(index="perturbation", columns="metric", values="value", dropna=False)
+
+
+def target_noise(folder: Path) -> pd.Series:
+    """Sampling noise of the own target gene on both sides over the number of other genes, which cell-eval2 takes off too."""
+    effects, candidate = effects_of(folder)
+    names = candidate.prediction.perturbations
+    real = effects.take(names)
+    out = {}
+    for i, name in enumerate(names):
+        j, k = effects.genes.index(name.genes[0]), candidate.prediction.genes.index(name.genes[0])
+        noise = real.variance[i, j] / real.n_cells[i] + candidate.cells.variance[i, k] / candidate.cells.n_cells[i]
+        out[str(name)] = noise / (len(effects.genes) - 1)
+    return pd.Series(out, name="target noise")
+
+
+def against_others(folder: Path) -> pd.DataFrame:
+    """Metrics against the mean of perturbations with every other scored perturbation as a training one, as scPertEval has it."""
+    from perturbridge.evaluation import ALIASES, Scorer
+    from perturbridge.values import Prediction
+
+    effects, candidate = effects_of(folder)
+    whole, rows = candidate.prediction, {}
+    for i, name in enumerate(whole.perturbations):
+        own = Prediction(
+            perturbations=(name,),
+            genes=whole.genes,
+            delta=whole.delta[[i]],
+            status=("predicted",),
+            detail=("",),
+            model="own",
+        )
+        others = [other for other in effects.perturbations if other != name]
+        table = Scorer(effects, [name], train=others, exclude_targets=False).score(
+            own, metrics=["r2_pert", "pearson_pert"]
+        )
+        found = dict(zip(table.metric.tolist(), table.value.tolist(), strict=True))
+        rows[str(name)] = {theirs: found[ALIASES[theirs]] for theirs in ("r2_pert", "pearson_pert")}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def export(folder: Path, peers: Path) -> list[dict]:
+    """Our export of the prediction through cell-eval2 itself: it must read it and find the scores of the prediction."""
+    theirs = {}
+    for name in ("pred", "exported/pred"):
+        out = f"ce_{name.replace('/', '_')}"
+        command = [str(peers / "cell-eval2"), "run", "-ap", f"{name}.h5ad", "-ar", "real.h5ad", "--pert-col", "target"]
+        command += ["--control", "non-targeting", "--input-type", "lognorm", "--profile", "anndata", "-o", out]
+        cost(command, folder)
+        theirs[name] = pd.read_csv(folder / out / "results.csv").pivot_table(
+            index="perturbation", columns="metric", values="value"
+        )
+    first, second = theirs.values()
+    return [
+        {
+            "parity": f"cell-eval2 {metric}, of our export and of the cells",
+            "n": len(first),
+            "largest difference": float((first[metric] - second[metric]).abs().max()),
+        }
+        for metric in ("delta_pearson", "expr_mae", "expr_mse", "pds_l1", "pds_l2", "pds_cosine")
+    ]
 
 
 def _profiles(folder: Path):

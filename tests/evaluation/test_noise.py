@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perturbridge.evaluation import score, summarize
-from perturbridge.evaluation._noise import train_weights, unforeseeable_variance
+from perturbridge.evaluation._noise import noise_allowance, train_weights, unforeseeable_variance
 from perturbridge.values import ContextTable, Effects, Prediction, as_names
 
 N_GENES, N_TRAIN, N_TEST = 150, 30, 12
@@ -160,3 +160,31 @@ def test_formula_by_hand(make_effects):
             for b in range(2)
         )
         assert found[0, g] == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_an_honest_sample_is_allowed_its_own_noise():
+    """Cells drawn around profiles that differ: the allowance is their sampling variance, and brings the error to what it is."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 0.3, size=(40, 200))
+    pred = truth + rng.normal(size=truth.shape) / np.sqrt(50)
+    noise = np.full(truth.shape, 1 / 50)
+    found = noise_allowance(pred, noise, np.full(truth.shape, 1 / 40))
+    np.testing.assert_array_equal(found, noise)
+    assert ((pred - truth) ** 2 - found).mean() == pytest.approx(0, abs=0.001)
+
+
+def test_a_baseline_dressed_up_as_scattered_cells_is_allowed_nothing():
+    """One profile for all, each made of cells that cancel around it: scatter, but no error of the mean."""
+    pred = np.tile(np.random.default_rng(0).normal(size=50), (10, 1))
+    assert noise_allowance(pred, np.full(pred.shape, 5.0), np.full(pred.shape, 0.1)).max() < 1e-25
+
+
+def test_no_perturbation_is_allowed_more_than_its_measurement():
+    rng = np.random.default_rng(1)
+    pred = rng.normal(size=(6, 30))
+    claimed = rng.uniform(0.01, 5.0, size=(6, 1)) * rng.uniform(0.5, 1.0, size=(6, 30))
+    real = rng.uniform(0.01, 0.1, size=pred.shape)
+    found = noise_allowance(pred, claimed, real)
+    assert (found.sum(axis=1) <= real.sum(axis=1) * (1 + 1e-12)).all()
+    assert (found <= claimed).all()
+    assert not noise_allowance(pred, np.zeros(pred.shape), real).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,24 @@ def test_scperteval_gives_the_same(case, theirs):
     table = scorer.score(prediction, metrics=[theirs])
     assert set(table.metric.tolist()) == {ALIASES[theirs]}
     np.testing.assert_allclose(table.value, data["scores"][theirs], atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("theirs", ["pearson_pert", "r2_pert"])
+def test_scperteval_gives_the_same_against_the_mean_of_the_others(case, theirs):
+    """Its reference is the mean of all other scored perturbations, ours that of the training ones: here they are made the same."""
+    data, effects, prediction = case
+    names = effects.perturbations
+    for i, name in enumerate(names):
+        own = replace(
+            prediction,
+            perturbations=(name,),
+            delta=prediction.delta[[i]],
+            status=("predicted",),
+            detail=("",),
+            in_training=(),
+        )
+        scorer = Scorer(effects, [name], train=[other for other in names if other != name], exclude_targets=False)
+        assert scorer.score(own, metrics=[theirs]).value[0] == pytest.approx(data["scores"][theirs][i], abs=2e-6)
 
 
 def test_unbiased_squared_error_takes_both_sides_noise_off(case):

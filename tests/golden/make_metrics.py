@@ -35,6 +35,8 @@ def case() -> dict[str, list]:
         "upper": table(lambda i, g: (1 + i % 3) * real(i, g) / 16 + 0.75 + ((g + i) % 7) / 8),
         "level": 0.9,
         "pred_noise": table(lambda i, g: (2 + (g * g + i) % 5) / 60),
+        "allowance": table(lambda i, g: (1 + (g * g + 2 * i) % 5) / 150),
+        "reference_noise": [(1 + g % 4) / 300 for g in range(n_genes)],
         "real_change": table(lambda i, g: real(min(i, 5), g) / 5 + g / 1000),
         "pred_change": table(lambda i, g: (real(i, g) + ((11 * i + g * g) % 19 - 9)) / 20 - g / 900),
         "real_p": table(lambda i, g: ((13 * i + 29 * g) % 131 + 1) / 132),
@@ -73,12 +75,17 @@ def expected(given: dict[str, list]) -> dict[str, list[float]]:
         noise = float(np.mean(np.array(given["noise"][i])[genes]))
         add("rmse", math.sqrt(mean_squared_error(t, p)))
         add("rmse_floor", math.sqrt(noise))
-        add("rmse_excess", math.sqrt(max(0.0, mean_squared_error(t, p) - noise)))
+        allowance = float(np.mean(np.array(given["allowance"][i])[genes]))
+        add("rmse_excess", math.sqrt(max(0.0, mean_squared_error(t, p) - noise - allowance)))
         add("mae", mean_absolute_error(t, p))
         add("pearson_delta", pearsonr(p, t)[0])
-        add("pearson_delta_ceiling", math.sqrt(1 - noise / np.var(t)))
+        own = np.array(given["noise"][i])[genes]
+        add("pearson_delta_denoised", pearsonr(p, t)[0] / math.sqrt(1 - allowance / np.var(p)))
+        add("pearson_delta_ceiling", reachable(np.var(t, ddof=1), own))
         add("pearson_delta_pert", pearsonr(p - m, t - m)[0])
-        add("pearson_delta_pert_ceiling", math.sqrt(1 - noise / np.var(t - m)))
+        add("pearson_delta_pert_denoised", pearsonr(p - m, t - m)[0] / math.sqrt(1 - allowance / np.var(p - m)))
+        own = own + np.array(given["reference_noise"])[genes]
+        add("pearson_delta_pert_ceiling", reachable(np.var(t - m, ddof=1), own))
         add("spearman_delta", spearmanr(p, t)[0])
         add("cosine_delta", cosine_similarity(p[None], t[None])[0, 0])
         for k in (20, 50, 100):
@@ -111,6 +118,12 @@ def expected(given: dict[str, list]) -> dict[str, list[float]]:
             if metric == "euclidean":
                 add("centroid_accuracy", sum(d > far[i] for d in others) / len(others))
     return out
+
+
+def reachable(spread: float, noise) -> float:
+    """sign(u) √(1 − e^−|u|), u = ln(spread / mean noise) + 0.82 / ν."""
+    u = math.log(spread / noise.mean()) + 0.82 * (noise**2).sum() / noise.sum() ** 2
+    return math.copysign(math.sqrt(1 - math.exp(-abs(u))), u)
 
 
 def add_weighted(given, i, genes, *, add) -> None:

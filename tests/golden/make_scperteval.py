@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 CONTROL = "control"
-PROTOCOLS = ("nir", "rank", "wmse_exp2", "pearson_ctrl", "r2_ctrl")
+PROTOCOLS = ("nir", "rank", "wmse_exp2", "pearson_ctrl", "r2_ctrl", "pearson_pert", "r2_pert")
 COMMAND = (
-    "scperteval score real.h5ad pred.h5ad -p nir,rank,wmse_exp2,pearson_ctrl,r2_ctrl --perturbation-key perturbation "
+    "scperteval score real.h5ad pred.h5ad -p nir,rank,wmse_exp2,pearson_ctrl,r2_ctrl,pearson_pert,r2_pert --perturbation-key perturbation "
     "--control-label control --min-cells 2 --out-dir out --quiet"
 )
 

@@ -78,7 +78,9 @@ def case(pred, true, *, noise, train_mean, counted=None):
         rest=2 * pair.true + np.roll(pair.true, 1, axis=0),
         lower=pair.pred - 0.5 - pair.noise - np.abs(pair.pred) / 4,
         upper=pair.pred + 0.5 + pair.noise + np.abs(pair.pred) / 4,
+        reference_noise=np.abs(train_mean) / 8,
         pred_noise=pair.noise[::-1] / 2,
+        allowance=pair.noise[::-1] / 4,
         cells=tuple(zip(clouds(pair.true), clouds(pair.pred), strict=True)),
         gene_sets={"expressed": genes % 3 > 0, "variable": genes % 4 != 1},
     )
@@ -113,7 +115,7 @@ def each_side(side, change):
 
 def tables_changed(pair, change):
     """Apply one change to every table `(n_perturbations, n_genes)`."""
-    names = ("pred", "true", "counted", "strength", "noise", "rest", "lower", "upper", "pred_noise")
+    names = ("pred", "true", "counted", "strength", "noise", "rest", "lower", "upper", "pred_noise", "allowance")
     return replace(
         pair,
         **{name: change(getattr(pair, name)) for name in names},
@@ -126,6 +128,7 @@ def genes_taken(pair, columns):
     return replace(
         tables_changed(pair, lambda table: table[:, columns]),
         train_mean=pair.train_mean[columns],
+        reference_noise=pair.reference_noise[columns],
         gene_sets={name: chosen[columns] for name, chosen in pair.gene_sets.items()},
     )
 
@@ -149,6 +152,8 @@ def scaled(pair, c):
         strength=c * pair.strength,
         noise=c**2 * pair.noise,
         pred_noise=c**2 * pair.pred_noise,
+        allowance=c**2 * pair.allowance,
+        reference_noise=c**2 * pair.reference_noise,
         train_mean=c * pair.train_mean,
         lower=c * pair.lower,
         upper=c * pair.upper,
@@ -161,6 +166,8 @@ def prediction_scaled(pair, c):
     return replace(
         pair,
         pred=c * pair.pred,
+        pred_noise=c**2 * pair.pred_noise,
+        allowance=c**2 * pair.allowance,
         de_pred=contrast(c * pair.pred),
         lower=c * pair.lower,
         upper=c * pair.upper,
@@ -180,6 +187,7 @@ def exact(pair):
         pred=pair.true,
         noise=np.zeros_like(pair.true),
         pred_noise=np.zeros_like(pair.true),
+        allowance=np.zeros_like(pair.true),
         de_pred=pair.de_real,
         lower=pair.true,
         upper=pair.true,
@@ -249,7 +257,7 @@ def test_order_of_perturbations_decides_nothing(metric, pair, seed):
     agree(metric.compute(rows_taken(pair, order)), metric.compute(pair)[order])
 
 
-@law(lambda m: not m.top)
+@law(lambda m: not m.top and not m.counts_genes)
 def test_every_gene_twice_changes_nothing(metric, pair):
     pair = panel_ready(metric, untied(pair))
     n = pair.true.shape[1]
@@ -322,6 +330,21 @@ def test_rows_are_scored_alone_unless_they_compete(metric):
     assert np.allclose(alone, metric.compute(pair), equal_nan=True) == ("panel" not in metric.needs)
 
 
+@law(lambda m: m.as_rival is not None)
+def test_rivals_win_what_scores_lose(metric, pair):
+    """The mean score is a mean over pairs, whichever side of the pairs it is summed over."""
+    pair = panel_ready(metric, pair)
+    agree(metric.as_rival(pair).mean(), metric.compute(pair).mean())
+
+
+@law(lambda m: m.counts_genes)
+def test_more_genes_center_a_ceiling_better_where_it_says_so(metric, pair):
+    n = pair.true.shape[1]
+    once, twice = metric.compute(pair), metric.compute(genes_taken(pair, np.r_[:n, :n]))
+    known = np.isfinite(once) & (np.abs(once) < 1)
+    assert (twice[known] != once[known]).all()
+
+
 @over()
 def test_what_it_needs_is_what_it_reads(metric):
     pair = random_case(4)
@@ -372,6 +395,8 @@ def test_facts_name_what_exists(metric):
         assert METRICS[metric.ceiling].family == "limit"
     assert metric.higher_is_better == (metric.best > metric.worst)
     assert set(metric.needs) <= set(get_args(Need))
+    assert ("panel" in metric.needs) == (metric.as_rival is not None)
+    assert metric.denoised in ("", *METRICS)
     assert metric.title
     assert bool(metric.unit) == (metric.degree > 0)
 
@@ -408,6 +433,8 @@ def golden():
         lower=table["lower"],
         upper=table["upper"],
         pred_noise=table["pred_noise"],
+        allowance=table["allowance"],
+        reference_noise=table["reference_noise"],
         level=data["level"],
         de_real=golden_side(table, "real", below=np.array([0.6, 0.25]), every=2),
         de_pred=golden_side(table, "pred", below=np.array([0.65, 0.3, 0.3]), every=3),

@@ -146,7 +146,11 @@ def test_everything_from_files_to_a_folder(made, tmp_path):
         "agg_results.csv",
         "comparison.csv",
         "evaluation.json",
+        "report.html",
     }
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for words in ("cells: On 6 held-out perturbations", "half: How good is it", "What the metrics can tell", "=cmd()"):
+        assert words in page
     wide = pd.read_csv(tmp_path / "out" / "results.csv")
     means = summarize(found.scores).set_index(["model", "metric"])["mean"]
     assert wide.query("model == 'half'")["mae"].mean() == pytest.approx(means["half", "mae"])

@@ -59,12 +59,22 @@ def evaluate(
     ceiling: Annotated[
         bool, typer.Option("--ceiling", help="Also score a technical duplicate: what two halves of the cells reach.")
     ] = False,
+    de_test: Annotated[
+        str,
+        typer.Option(help="Significant genes by welch (from means and variances) or wilcoxon (from cells; slow)."),
+    ] = "welch",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", "--outdir", help="The long table (.parquet or .csv), or a folder for all there is."
+            "--out",
+            "-o",
+            "--outdir",
+            help="The long table (.parquet or .csv), or a folder for all there is, report.html included.",
         ),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Draw report.html in the folder of --out.")
+    ] = True,
     export: Annotated[
         Path | None, typer.Option(help="Folder: also write each prediction as cells that cell-eval2 reads.")
     ] = None,
@@ -98,11 +108,12 @@ def evaluate(
         profile=profile,
         skip=tuple(name for name in skip_metrics.split(",") if name),
         ceiling=ceiling,
+        de_test=de_test,
     )
     with progress_bars() as progress:
         found = pipeline.evaluate_files(_all(predictions, adata_pred), config, progress=progress)
     if out is not None:
-        pipeline.write_evaluation(found, out, command=" ".join(sys.argv))
+        pipeline.write_evaluation(found, out, command=" ".join(sys.argv), report=report)
     if export is not None:
         pipeline.export_evaluation(found, config, export, noise=export_noise)
     if as_json:

@@ -18,6 +18,7 @@ from ._score import Scorer, score
 from ._summary import summarize
 from ._table import ALIASES, HEADLINE, METRICS
 from ._welch import Contrast, PredictedCells, contrast_of_profile, contrast_of_real
+from ._wilcoxon import contrast_of_ranks
 
 __all__ = [
     "ALIASES",
@@ -33,6 +34,7 @@ __all__ = [
     "calibrate",
     "compare",
     "contrast_of_profile",
+    "contrast_of_ranks",
     "contrast_of_real",
     "controls_differ",
     "headline",

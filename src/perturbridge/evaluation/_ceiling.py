@@ -70,7 +70,7 @@ def ceiling_column(scores: Pivot, metric: str, *, model: int) -> tuple[Array, Ca
         if np.isfinite(known).any():
             return known, lambda x: x, "data"
     if DUPLICATE in scores.models:
-        column = scores.value[:, scores.models.index(DUPLICATE), scores.metrics.index(metric)]
+        column = scores.weight[:, scores.models.index(DUPLICATE), scores.metrics.index(metric)]
         if np.isfinite(column).any():
             lift, origin = lift_of(fact)
             return column, lift, origin

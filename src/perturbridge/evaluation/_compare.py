@@ -91,8 +91,9 @@ def _one(
     best = best_of(scores, others)
     means = scores.means()
     columns = np.arange(len(scores.metrics))
-    opponent = np.where(best >= 0, scores.value[:, best, columns], np.nan)
-    difference = (_signs(scores) * (scores.value[:, ours, :] - opponent))[:, kept]
+    weight = scores.weight
+    opponent = np.where(best >= 0, weight[:, best, columns], np.nan)
+    difference = (_signs(scores) * (weight[:, ours, :] - opponent))[:, kept]
     draws, flips = spawn(seed, 2)
     mean, low, high = mean_and_interval(
         difference, n_resamples=n_resamples, confidence=confidence, seed=draws, clusters=scores.clusters

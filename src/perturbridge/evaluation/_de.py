@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._ranks import ranks, rho
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -97,15 +99,14 @@ def _ratio(part: float, whole: float) -> float:
 
 def de_auroc(pair: Aligned) -> NDArray[np.float64]:
     """P(p of a real gene < p of another) + ½ P(equal), by predicted p: area under the ROC curve; NaN where all or none is real."""
-    from scipy.stats import rankdata
 
     def one(row: Calls) -> float:
         n_real = int(row.is_real.sum())
         n_other = len(row.is_real) - n_real
         if not n_real or not n_other:
             return np.nan
-        ranks = rankdata(-row.places)
-        return float((ranks[row.is_real].sum() - n_real * (n_real + 1) / 2) / (n_real * n_other))
+        placed = ranks(-row.places[None])[0]
+        return float((placed[row.is_real].sum() - n_real * (n_real + 1) / 2) / (n_real * n_other))
 
     return _by_row(pair, one)
 
@@ -181,15 +182,7 @@ def de_direction_match(pair: Aligned) -> NDArray[np.float64]:
 
 def de_lfc_spearman(pair: Aligned) -> NDArray[np.float64]:
     """Spearman correlation of predicted and real change over R; NaN for fewer than 10 genes or a constant side."""
-    from scipy.stats import rankdata
-
-    def one(row: Calls) -> float:
-        real, pred = rankdata(row.real[row.is_real]), rankdata(row.pred[row.is_real])
-        if len(real) < _FEWEST or not np.ptp(real) or not np.ptp(pred):
-            return np.nan
-        return float(np.clip(np.corrcoef(real, pred)[0, 1], -1.0, 1.0))
-
-    return _by_row(pair, one)
+    return _by_row(pair, lambda row: rho(row.real[row.is_real], row.pred[row.is_real], fewest=_FEWEST))
 
 
 def de_lfc_nmae(pair: Aligned) -> NDArray[np.float64]:

@@ -2,6 +2,10 @@
 
 The genes that any perturbation of the panel targets are taken out of all profiles before (`score` does it): a target's own
 knock-down would give the answer away, and taking out only the row's own target can be exploited.
+
+Each metric comes with its other side: how the others fare against a perturbation. A mean over a panel is a mean over pairs, (1 / n(n − 1))
+Σ_ij h(i, j), so a perturbation moves it both by its own score and as a competitor of all others; an interval that sees the scores alone
+is too short.
 """
 
 from __future__ import annotations
@@ -10,15 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._distances import retrieve
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ._distances import Retrieval
     from ._metric import Aligned
 
-__all__ = ["centroid_accuracy", "pds_cosine", "pds_l1", "pds_l2", "rank_cosine", "rank_rmse"]
+    Found = Callable[[Aligned], Retrieval]
+    Side = Callable[[Aligned], NDArray[np.float64]]
+
+__all__ = ["centroid_accuracy", "pds", "rank"]
 
 
 def _share(beaten: NDArray[np.floating] | NDArray[np.int64], pair: Aligned) -> NDArray[np.float64]:
@@ -29,43 +36,46 @@ def _share(beaten: NDArray[np.floating] | NDArray[np.int64], pair: Aligned) -> N
     return np.asarray(beaten / (n - 1), dtype=np.float64)
 
 
-def _score(found: Retrieval, pair: Aligned) -> NDArray[np.float64]:
-    return 1.0 - _share(found.closer + 0.5 * found.tied, pair)
+def pds(found: Found) -> tuple[Side, Side]:
+    """Return 1 − (closer + ties / 2) / (n − 1), the perturbation discrimination score: chance ½; and its other side.
+
+    By cosine it is blind to the size of a prediction; by Euclidean or absolute distance a prediction of the wrong size loses.
+    """
+
+    def value(pair: Aligned) -> NDArray[np.float64]:
+        return 1.0 - _share(found(pair).closer + 0.5 * found(pair).tied, pair)
+
+    def as_rival(pair: Aligned) -> NDArray[np.float64]:
+        return 1.0 - _share(found(pair).ahead + 0.5 * found(pair).level, pair)
+
+    return value, as_rival
 
 
-def pds_cosine(pair: Aligned) -> NDArray[np.float64]:
-    """1 − (closer + ties / 2) / (n − 1) by cosine distance: perturbation discrimination score, chance ½, blind to scale."""
-    return _score(retrieve(pair.pred, pair.true, distance="cosine"), pair)
-
-
-def pds_l2(pair: Aligned) -> NDArray[np.float64]:
-    """1 − (closer + ties / 2) / (n − 1) by Euclidean distance; a prediction of the wrong size loses."""
-    return _score(pair.euclidean, pair)
-
-
-def pds_l1(pair: Aligned) -> NDArray[np.float64]:
-    """1 − (closer + ties / 2) / (n − 1) by sum of absolute differences; a prediction of the wrong size loses."""
-    return _score(retrieve(pair.pred, pair.true, distance="l1"), pair)
-
-
-def centroid_accuracy(pair: Aligned) -> NDArray[np.float64]:
-    """Share of the other real profiles that lie strictly farther than the own, by Euclidean distance; a tie counts as wrong.
+def centroid_accuracy() -> tuple[Side, Side]:
+    """Return the share of the other real profiles that lie strictly farther than the own, by Euclidean distance; a tie counts as wrong.
 
     As in Systema (2025), on Δ instead of absolute profiles: the same where all perturbations share their controls.
     """
-    return _share(len(pair.true) - 1 - pair.euclidean.closer - pair.euclidean.tied, pair)
+
+    def value(pair: Aligned) -> NDArray[np.float64]:
+        return 1.0 - _share(pair.by_euclid.closer + pair.by_euclid.tied, pair)
+
+    def as_rival(pair: Aligned) -> NDArray[np.float64]:
+        return 1.0 - _share(pair.by_euclid.ahead + pair.by_euclid.level, pair)
+
+    return value, as_rival
 
 
-def rank_cosine(pair: Aligned) -> NDArray[np.float64]:
-    """(closer + ties / 2) / (n − 1) of the other *predictions* to each real profile, by cosine distance; 0 is best, chance ½.
+def rank(found: Found) -> tuple[Side, Side]:
+    """Return (closer + ties / 2) / (n − 1) of the other *predictions* to each real profile; 0 is best, chance ½ (PerturBench `rank`).
 
-    The direction of PerturBench: the real profile looks for its prediction, where `pds_cosine` lets the prediction look.
+    The real profile looks for its prediction, where `pds` lets the prediction look.
     """
-    found = retrieve(pair.true, pair.pred, distance="cosine")
-    return _share(found.closer + 0.5 * found.tied, pair)
 
+    def value(pair: Aligned) -> NDArray[np.float64]:
+        return _share(found(pair).closer + 0.5 * found(pair).tied, pair)
 
-def rank_rmse(pair: Aligned) -> NDArray[np.float64]:
-    """(closer + ties / 2) / (n − 1) of the other *predictions* to each real profile, by RMSE; 0 is best, chance ½ (PerturBench `rank`)."""
-    found = retrieve(pair.true, pair.pred, distance="l2")
-    return _share(found.closer + 0.5 * found.tied, pair)
+    def as_rival(pair: Aligned) -> NDArray[np.float64]:
+        return _share(found(pair).ahead + 0.5 * found(pair).level, pair)
+
+    return value, as_rival

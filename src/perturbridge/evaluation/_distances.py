@@ -24,10 +24,20 @@ _TIE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """For each prediction, the number of *other* real profiles closer than its own and as far as its own `(n_perturbations,)`."""
+    """Who comes before whom, as counts `(n_perturbations,)`.
+
+    Parameters
+    ----------
+    closer, tied
+        For each prediction, the *other* real profiles closer than its own, and as far as its own.
+    ahead, level
+        For each real profile, the predictions of *others* that it lies closer to than their own, and as far from as their own.
+    """
 
     closer: NDArray[np.int64]
     tied: NDArray[np.int64]
+    ahead: NDArray[np.int64]
+    level: NDArray[np.int64]
 
 
 def retrieve(
@@ -44,13 +54,18 @@ def retrieve(
     """
     block = _blocks(pred, true, distance=distance)
     closer, tied = np.empty(len(pred), dtype=np.int64), np.empty(len(pred), dtype=np.int64)
+    ahead, level = np.zeros(len(pred), dtype=np.int64), np.zeros(len(pred), dtype=np.int64)
     for start in range(0, len(pred), _BLOCK_ROWS):
         rows = np.arange(start, min(start + _BLOCK_ROWS, len(pred)))
         far, slack = block(rows)
         own = far[np.arange(len(rows)), rows][:, None]
-        closer[rows] = (far < own - slack).sum(axis=1)
-        tied[rows] = (far <= own + slack).sum(axis=1) - closer[rows] - 1
-    return Retrieval(closer, tied)
+        before, until = far < own - slack, far <= own + slack
+        closer[rows] = before.sum(axis=1)
+        tied[rows] = until.sum(axis=1) - closer[rows] - 1
+        ahead += before.sum(axis=0)
+        level += until.sum(axis=0)
+    # Each real profile is as far from its own prediction as itself.
+    return Retrieval(closer, tied, ahead=ahead, level=level - ahead - 1)
 
 
 def _blocks(

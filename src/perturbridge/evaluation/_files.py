@@ -16,7 +16,7 @@ from perturbridge.values import ScoreTable
 
 __all__ = ["read_scores", "to_frame", "write_scores"]
 
-_NUMBERS = MappingProxyType({"value": np.float64, "n_cells": np.int64})
+_NUMBERS = MappingProxyType({"value": np.float64, "n_cells": np.int64, "as_rival": np.float64})
 _TEXTS = (*(name for name in ScoreTable.column_names() if name not in _NUMBERS), "split_hash")
 
 
@@ -91,7 +91,11 @@ def _suffix(path: str | Path) -> str:
 def _read_csv(path: str | Path) -> pd.DataFrame:
     kinds = dict.fromkeys(_TEXTS, str) | _NUMBERS
     frame = pd.read_csv(
-        path, dtype=kinds, keep_default_na=False, na_values={"value": [""]}, float_precision="round_trip"
+        path,
+        dtype=kinds,
+        keep_default_na=False,
+        na_values={"value": [""], "as_rival": [""]},
+        float_precision="round_trip",
     )
     present = [name for name in _TEXTS if name in frame.columns]
     return frame.assign(**{name: frame[name].map(unguard_formula) for name in present})

@@ -52,12 +52,12 @@ def _largest(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def on_set(compute: Compute, *, name: str) -> Compute:
-    """Return the same metric over the genes of a set; NaN where the set is unknown."""
+    """Return the same metric of Δ alone over the genes of a set; NaN where the set is unknown."""
 
     def over_set(pair: Aligned) -> NDArray[np.float64]:
         if name not in pair.gene_sets:
             return np.full(len(pair.true), np.nan)
-        return compute(pair.over(pair.gene_sets[name]))
+        return compute(pair.within(pair.gene_sets[name]))
 
     return over_set
 

@@ -46,6 +46,8 @@ def headline(
 
     0 is the best baseline, 1 what a perfect prediction would reach on data with this sampling noise. The ceiling is 0 for `rmse_excess`
     and √reliability for correlations; for others it is extrapolated from a technical duplicate (`calibrate`) where one was scored.
+    Where a prediction was averaged over cells, its skill is taken from the metric without their sampling noise (`Metric.denoised`) if
+    that was scored: a model is not worse for having drawn few cells. `mean` is the plain score.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def headline(
     pairs = [(m, scores.metrics.index(name)) for m in range(len(scores.models)) for name in shown]
     opponents = [-1 if best is None else int(best[j]) for _, j in pairs]
     triples = [_Triple(scores, model=m, metric=j, opponent=o) for (m, j), o in zip(pairs, opponents, strict=True)]
-    own = np.stack([triple.rows[:, 0] for triple in triples], axis=1)
+    own = np.stack([triple.own for triple in triples], axis=1)
     mean, low, high = mean_and_interval(
         own, n_resamples=n_resamples, confidence=confidence, seed=seed, clusters=scores.clusters
     )
@@ -110,12 +112,15 @@ class _Triple:
 
     def __init__(self, scores: Pivot, *, model: int, metric: int, opponent: int) -> None:
         name = scores.metrics[metric]
+        clean = METRICS[name].denoised
+        self.own = scores.weight[:, model, metric]
+        metric = scores.metrics.index(clean) if clean in scores.metrics else metric
         raw, self.lift, self.origin = ceiling_column(scores, name, model=model)
         self.sign = 1.0 if METRICS[name].higher_is_better else -1.0
         self.rows = np.full((len(scores.perturbations), 3), np.nan)
-        self.rows[:, 0] = scores.value[:, model, metric]
+        self.rows[:, 0] = scores.weight[:, model, metric]
         if opponent >= 0:
-            self.rows[:, 1] = scores.value[:, opponent, metric]
+            self.rows[:, 1] = scores.weight[:, opponent, metric]
         self.rows[:, 2] = raw
         self.ceiling = float(self.lift(mean_of_defined(raw[:, None]))[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ._metric import Metric
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ._metric import Aligned, Need
+    from ._metric import Aligned, Need, Reference
 
     Compute = Callable[[Aligned], NDArray[np.float64]]
 
@@ -41,11 +41,8 @@ def error(
         family="error",
         best=0.0,
         worst=inf,
-        chance=nan,
         symmetric=not {"strength", "rest"} & set(needs),
         degree=degree,
-        pred_scale_free=False,
-        reference="none",
         unit=UNIT if degree == 1 else f"({UNIT})²",
         needs=needs,
         ceiling=ceiling,
@@ -59,7 +56,7 @@ def shape(
     title: str,
     compute: Compute,
     *,
-    reference: Literal["control", "training mean"] = "control",
+    reference: Reference = "control",
     needs: tuple[Need, ...] = (),
     ceiling: str = "",
     top: int = 0,
@@ -74,7 +71,6 @@ def shape(
         worst=-1.0,
         chance=0.0,
         symmetric=not {"strength", "contrast"} & set(needs),
-        degree=0,
         pred_scale_free=reference == "control",
         reference=reference,
         needs=needs,
@@ -88,7 +84,7 @@ def explained(
     title: str,
     compute: Compute,
     *,
-    reference: Literal["control", "training mean"] = "control",
+    reference: Reference = "control",
     needs: tuple[Need, ...] = (),
 ) -> Metric:
     """Return a share of variance over genes: 1 is best, no end below."""
@@ -99,29 +95,24 @@ def explained(
         family="shape",
         best=1.0,
         worst=-inf,
-        chance=nan,
-        symmetric=False,
-        degree=0,
-        pred_scale_free=False,
         reference=reference,
         needs=needs,
     )
 
 
 def discrimination(
-    name: str, title: str, compute: Compute, *, pred_scale_free: bool, lower_is_better: bool = False
+    name: str, title: str, sides: tuple[Compute, Compute], *, pred_scale_free: bool, lower_is_better: bool = False
 ) -> Metric:
     """Return a share of the other perturbations that are told apart: chance ½."""
     return Metric(
         name=name,
         title=title,
-        compute=compute,
+        compute=sides[0],
+        as_rival=sides[1],
         family="discrimination",
         best=0.0 if lower_is_better else 1.0,
         worst=1.0 if lower_is_better else 0.0,
         chance=0.5,
-        symmetric=False,
-        degree=0,
         pred_scale_free=pred_scale_free,
         reference="control",
         needs=("panel",),
@@ -149,7 +140,6 @@ def change(
         worst=ends[0],
         chance=chance,
         symmetric=symmetric,
-        degree=0,
         pred_scale_free=pred_scale_free,
         reference="control",
         needs=("contrast",),
@@ -166,11 +156,8 @@ def distribution(name: str, title: str, compute: Compute, *, degree: int, unbias
         family="distribution",
         best=0.0,
         worst=inf,
-        chance=nan,
         symmetric=True,
         degree=degree,
-        pred_scale_free=False,
-        reference="none",
         unit=unit,
         needs=("cells",),
         unbiased=unbiased,
@@ -186,11 +173,6 @@ def coverage(name: str, title: str, compute: Compute, *, level: float) -> Metric
         family="coverage",
         best=level,
         worst=0.0,
-        chance=nan,
-        symmetric=False,
-        degree=0,
-        pred_scale_free=False,
-        reference="none",
         needs=("bounds",),
     )
 
@@ -206,11 +188,9 @@ def limit(
         family="limit",
         best=best,
         worst=worst,
-        chance=nan,
-        symmetric=False,
         degree=1 if unit else 0,
         pred_scale_free=True,
-        reference="none",
         unit=unit,
         needs=needs,
+        counts_genes=not unit,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import nan
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ._de import Calls, calls
 from ._distances import Retrieval, retrieve
+from ._profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
     Cloud = NDArray[np.float64]
 
-__all__ = ["LARGEST_TOP", "Aligned", "Family", "Metric", "Need"]
+__all__ = ["LARGEST_TOP", "Aligned", "Family", "Metric", "Need", "Reference"]
 
 LARGEST_TOP = 100
 
+Reference = Literal["control", "training mean", "none"]
 Family = Literal["error", "shape", "discrimination", "de", "distribution", "uncertainty", "coverage", "limit"]
 Need = Literal["noise", "train_mean", "strength", "panel", "contrast", "rest", "bounds", "cells", "gene_sets"]
 
@@ -53,8 +56,12 @@ class Aligned:
         or None. For scoring only.
     lower, upper, level
         Bounds of the prediction `(n_perturbations, n_genes)`, or None, and the coverage they were made for.
+    reference_noise
+        Sampling variance of `train_mean` beyond that of the controls `(n_genes,)`, or None.
     pred_noise
         Sampling variance of a predicted profile that was averaged over predicted cells `(n_perturbations, n_genes)`, or None.
+    allowance
+        How much of `pred_noise` is taken off, within bounds that a submission cannot widen; see `noise_allowance`.
     cells
         For each row real and predicted cells `(n_cells, n_dims)` in principal components, or None; empty where no cells are predicted.
     gene_sets
@@ -73,7 +80,9 @@ class Aligned:
     lower: NDArray[np.float64] | None = None
     upper: NDArray[np.float64] | None = None
     level: float = 0.9
+    reference_noise: NDArray[np.float64] | None = None
     pred_noise: NDArray[np.float64] | None = None
+    allowance: NDArray[np.float64] | None = None
     cells: tuple[tuple[Cloud, Cloud] | None, ...] = ()
     gene_sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -120,9 +129,15 @@ class Aligned:
             rest=None,
             lower=None,
             upper=None,
+            reference_noise=None,
             pred_noise=None,
+            allowance=None,
             gene_sets=MappingProxyType({}),
         )
+
+    def within(self, genes: NDArray[np.bool_]) -> Aligned:
+        """Return the same rows over these genes alone `(n_genes,)`, of predicted and real Δ."""
+        return Aligned.of(self.pred[:, genes], self.true[:, genes], counted=self.counted[:, genes])
 
     def over(self, genes: NDArray[np.bool_]) -> Aligned:
         """Return the same rows with only these genes counting, `(n_genes,)` or `(n_perturbations, n_genes)`."""
@@ -143,9 +158,49 @@ class Aligned:
         return calls(self)
 
     @cached_property
-    def euclidean(self) -> Retrieval:
-        """How many real profiles lie closer to each prediction than its own, by Euclidean distance; two metrics read it."""
+    def pred_profile(self) -> Profile:
+        """Predicted Δ over the genes that count."""
+        return Profile(self.pred, self.counted)
+
+    @cached_property
+    def true_profile(self) -> Profile:
+        """Real Δ over the genes that count."""
+        return Profile(self.true, self.counted)
+
+    @cached_property
+    def pred_against_mean(self) -> Profile:
+        """Predicted Δ less the mean of the training perturbations, which must be known."""
+        return Profile(self.pred, self.counted, less=self.train_mean)
+
+    @cached_property
+    def true_against_mean(self) -> Profile:
+        """Real Δ less the mean of the training perturbations, which must be known."""
+        return Profile(self.true, self.counted, less=self.train_mean)
+
+    @cached_property
+    def by_cosine(self) -> Retrieval:
+        """Predictions that look for their real profile, by cosine distance."""
+        return retrieve(self.pred, self.true, distance="cosine")
+
+    @cached_property
+    def by_euclid(self) -> Retrieval:
+        """Predictions that look for their real profile, by Euclidean distance."""
         return retrieve(self.pred, self.true, distance="l2")
+
+    @cached_property
+    def by_blocks(self) -> Retrieval:
+        """Predictions that look for their real profile, by sum of absolute differences."""
+        return retrieve(self.pred, self.true, distance="l1")
+
+    @cached_property
+    def back_by_cosine(self) -> Retrieval:
+        """Real profiles that look for their prediction, by cosine distance."""
+        return retrieve(self.true, self.pred, distance="cosine")
+
+    @cached_property
+    def back_by_euclid(self) -> Retrieval:
+        """Real profiles that look for their prediction, by Euclidean distance."""
+        return retrieve(self.true, self.pred, distance="l2")
 
 
 def _columns(array: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -191,6 +246,12 @@ class Metric:
         It looks at so many genes at most; 0 for all that count.
     unbiased
         An estimate that may fall beyond `best` by chance, so that its mean does not.
+    as_rival
+        For a metric of a panel: the mean score of the others against each perturbation alone `(n_perturbations,)`.
+    denoised
+        Name of the metric that says the same without the sampling noise of predicted cells, from which skill is taken.
+    counts_genes
+        The number of genes is part of the estimate, so that a gene which stands twice counts twice.
     """
 
     name: str
@@ -199,16 +260,19 @@ class Metric:
     family: Family
     best: float
     worst: float
-    chance: float
-    symmetric: bool
-    degree: int
-    pred_scale_free: bool
-    reference: Literal["control", "training mean", "none"]
+    chance: float = nan
+    symmetric: bool = False
+    degree: int = 0
+    pred_scale_free: bool = False
+    reference: Reference = "none"
     unit: str = ""
     needs: tuple[Need, ...] = ()
     ceiling: str = ""
     top: int = 0
     unbiased: bool = False
+    as_rival: Callable[[Aligned], NDArray[np.float64]] | None = None
+    denoised: str = ""
+    counts_genes: bool = False
 
     @property
     def is_score(self) -> bool:

@@ -34,6 +34,9 @@ class Pivot:
     value
         `(n_perturbations, n_models, n_metrics)`; NaN where nothing is defined. An undefined score counts as the metric's chance value
         where it has one.
+    rivalry
+        What a perturbation does to the mean as a competitor of the others, above what the average one of its panel does, of the same shape;
+        0 where each is scored alone.
     n_undefined
         Undefined scores before that `(n_models, n_metrics)`.
     n_rows
@@ -44,6 +47,7 @@ class Pivot:
     metrics: tuple[str, ...]
     perturbations: tuple[str, ...]
     value: NDArray[np.float64]
+    rivalry: NDArray[np.float64]
     n_undefined: NDArray[np.int64]
     n_rows: NDArray[np.int64]
 
@@ -51,6 +55,14 @@ class Pivot:
     def clusters(self) -> NDArray[np.int64]:
         """Perturbations that share a gene hang together `(n_perturbations, most)`; see `gene_clusters`."""
         return gene_clusters(self.perturbations)
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """What resampling must draw for an interval of the mean of `value`: a perturbation's score and what it does to the others.
+
+        For a mean over pairs, as discrimination scores are, this is the first-order part of each perturbation (Hoeffding 1948).
+        """
+        return self.value + self.rivalry
 
     def means(self) -> NDArray[np.float64]:
         """Mean over the perturbations where it is defined `(n_models, n_metrics)`; NaN where it is nowhere."""
@@ -100,9 +112,25 @@ def pivot(table: ScoreTable) -> Pivot:
         metrics=metrics,
         perturbations=perturbations,
         value=mean.reshape(shape),
+        rivalry=_rivalry(table.as_rival, cell=cell, panel=column * len(folds) + fold_code, size=size).reshape(shape),
         n_undefined=np.bincount(column[undefined], minlength=size // shape[0]).reshape(shape[1:]),
         n_rows=np.bincount(cell, minlength=size).reshape(shape),
     )
+
+
+def _rivalry(
+    as_rival: NDArray[np.float64], *, cell: NDArray[np.int64], panel: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    """Average the folds of each perturbation, every panel centered on its own mean."""
+    known = np.isfinite(as_rival)
+    cell, panel, rival = cell[known], panel[known], as_rival[known]
+    out = np.zeros(size)
+    if not len(rival):
+        return out
+    center = np.bincount(panel, weights=rival) / np.maximum(np.bincount(panel), 1)
+    count = np.bincount(cell, minlength=size)
+    np.divide(np.bincount(cell, weights=rival - center[panel], minlength=size), count, out=out, where=count > 0)
+    return out
 
 
 def split_by(table: ScoreTable, column: str) -> list[tuple[str, ScoreTable]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._gene_sets import control_gene_sets
-from ._noise import strength, train_weights, unforeseeable_variance
+from ._noise import reference_variance, strength, train_weights, unforeseeable_variance
 from ._weighted import PanelMoments, rest_statistic
 from ._welch import contrast_of_real
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects, PerturbationName
 
+    from ._metric import Need
     from ._welch import Contrast
 
 __all__ = ["Measured", "MeasuredBlock"]
@@ -40,7 +41,7 @@ class MeasuredBlock:
     effects
         Their real effects, genes in the order of the screen.
     true, strength, counted, noise, rest
-        As in `Aligned`.
+        As in `Aligned`; strength 0, noise and rest None where they were not asked for.
     contrast
         Differential expression, or None.
     """
@@ -69,13 +70,16 @@ class Measured:
         Real effects of the training perturbations.
     exclude_targets
         Whether target genes are left out.
+    contrast
+        Differential expression of the scored perturbations, genes in the order of the screen; None: Welch's test of their moments.
     """
 
     effects: Effects
     perturbations: tuple[PerturbationName, ...]
     train: Effects
     exclude_targets: bool
-    _kept: dict[tuple[int, bool], MeasuredBlock] = field(default_factory=dict)
+    contrast: Contrast | None = None
+    _kept: dict[tuple[int, frozenset[Need]], MeasuredBlock] = field(default_factory=dict)
 
     @cached_property
     def genes(self) -> NDArray[np.int64]:
@@ -89,6 +93,12 @@ class Measured:
         if not self.train.perturbations:
             return None
         return np.asarray(self.train.delta.mean(axis=0)[self.genes], dtype=np.float64)
+
+    @cached_property
+    def reference_noise(self) -> NDArray[np.float64] | None:
+        """Sampling variance of `train_mean` beyond that of the controls `(n_genes,)`; None where it is unknown."""
+        found = reference_variance(self.train)
+        return None if found is None else found[self.genes]
 
     @cached_property
     def gene_sets(self) -> Mapping[str, NDArray[np.bool_]]:
@@ -115,29 +125,32 @@ class Measured:
     def _weights(self) -> NDArray[np.float64] | None:
         return train_weights(self.train) if self.train.perturbations else None
 
-    def blocks(self, *, contrasts: bool) -> Iterator[MeasuredBlock]:
-        """Yield consecutive rows, a block of about a million entries at a time; small tables are kept for the next model."""
+    def blocks(self, needs: frozenset[Need]) -> Iterator[MeasuredBlock]:
+        """Yield consecutive rows, a block of about a million entries at a time, with what is needed; small tables are kept for the next model."""
         n_genes = max(1, len(self.genes))
         step = max(1, _BLOCK_ENTRIES // n_genes)
         keep = len(self.perturbations) * n_genes <= _KEPT_ENTRIES
         for start in range(0, len(self.perturbations), step):
-            block = self._kept.get((start, contrasts))
+            block = self._kept.get((start, needs))
             if block is None:
-                block = self._block(slice(start, min(start + step, len(self.perturbations))), contrasts=contrasts)
+                block = self._block(slice(start, min(start + step, len(self.perturbations))), needs=needs)
             if keep:
-                self._kept[start, contrasts] = block
+                self._kept[start, needs] = block
             yield block
 
-    def _block(self, rows: slice, *, contrasts: bool) -> MeasuredBlock:
+    def _block(self, rows: slice, *, needs: frozenset[Need]) -> MeasuredBlock:
         real = self.effects.take(self.perturbations[rows])
-        noise = unforeseeable_variance(real, weights=self._weights)
-        rest = rest_statistic(real, self._moments)
-        contrast = contrast_of_real(real) if contrasts else None
+        noise = unforeseeable_variance(real, weights=self._weights) if "noise" in needs else None
+        rest = rest_statistic(real, self._moments) if "rest" in needs else None
+        contrast = None
+        if "contrast" in needs:
+            contrast = contrast_of_real(real) if self.contrast is None else self.contrast.of_rows(rows)
+        strong = strength(real)[:, self.genes] if "strength" in needs else np.broadcast_to(0.0, real.delta.shape)
         return MeasuredBlock(
             rows=rows,
             effects=real,
             true=real.delta[:, self.genes],
-            strength=strength(real)[:, self.genes],
+            strength=strong,
             counted=~self.target[rows],
             noise=None if noise is None else noise[:, self.genes],
             rest=None if rest is None else rest[:, self.genes],

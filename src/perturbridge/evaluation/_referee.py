@@ -9,6 +9,7 @@ import numpy as np
 from perturbridge.values import Finding
 
 from ._pivot import pivot
+from ._ranks import rho
 from ._table import METRICS
 
 if TYPE_CHECKING:
@@ -108,14 +109,11 @@ def _cells(table: ScoreTable, model: str) -> Finding | None:
     n, error = table.n_cells[rows], table.value[rows]
     if len(n) < 10 or n.min() < 1 or n.max() < _MANY * n.min() or np.ptp(error) == 0:
         return None
-    # Half a second of loading that only a run with uneven cells needs.
-    from scipy.stats import spearmanr
-
-    rho = float(spearmanr(n, error)[0])
-    if rho > _FOLLOWS:
+    found = rho(n, error)
+    if found > _FOLLOWS:
         return None
     message = (
-        f"RMSE follows the number of cells (Spearman {rho:.2f}, {n.min():,} to {n.max():,} cells): it measures sampling noise. "
+        f"RMSE follows the number of cells (Spearman {found:.2f}, {n.min():,} to {n.max():,} cells): it measures sampling noise. "
         "Read rmse_excess."
     )
     return Finding(level="warning", code="cells_drive_error", message=message, count=len(n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from perturbridge.errors import DataError, LeakageError
 from perturbridge.values import ScoreTable, as_names
 
 from ._metric import Aligned
+from ._noise import noise_allowance
 from ._real import Measured
 from ._table import ALIASES, METRICS
 from ._welch import PredictedCells, contrast_of_cells, contrast_of_profile
@@ -44,6 +46,9 @@ class Scorer:
     exclude_targets
         Leave each perturbation's own target genes out of its scores, and every target of the predicted perturbations out of
         discrimination scores.
+    contrast
+        Differential expression of `perturbations`, in this order and with the genes of `effects`, such as that of `contrast_of_ranks`;
+        default: Welch's test.
 
     Raises
     ------
@@ -60,6 +65,7 @@ class Scorer:
         *,
         train: Sequence[str | PerturbationName] | None,
         exclude_targets: bool = True,
+        contrast: Contrast | None = None,
     ) -> None:
         names, training = as_names(perturbations), as_names(train or ())
         if not names or (train is not None and not training):
@@ -77,6 +83,7 @@ class Scorer:
             perturbations=names,
             train=effects.take(training),
             exclude_targets=exclude_targets,
+            contrast=contrast,
         )
 
     def score(
@@ -108,7 +115,7 @@ class Scorer:
             problem = f"{len(strata)} strata for {n} predicted perturbations."
             raise DataError(problem, cure="Give one stratum per perturbation, or none.")
         sides = _Sides(self._measured, prediction, cells=cells, level=level)
-        values = sides.values(chosen)
+        values, rivals = sides.values(chosen)
         n_cells = self._measured.effects.n_cells[self._measured.effects.rows(prediction.perturbations)]
 
         def repeated(labels: Sequence[object]) -> NDArray[np.str_]:
@@ -123,6 +130,7 @@ class Scorer:
             status=repeated(prediction.status),
             value=values.ravel(),
             n_cells=np.repeat(n_cells, len(chosen)),
+            as_rival=rivals.ravel(),
             split_hash=split_hash or prediction.split_hash,
         )
 
@@ -241,13 +249,14 @@ class _Sides:
         self.rows = np.array([position[name] for name in measured.perturbations], dtype=np.int64)
         self.genes = np.array(sorted(range(len(prediction.genes)), key=prediction.genes.__getitem__), dtype=np.int64)
 
-    def values(self, metrics: Sequence[Metric]) -> NDArray[np.float64]:
-        """Return every metric of every row `(n_perturbations, n_metrics)`, in the order of the prediction."""
+    def values(self, metrics: Sequence[Metric]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return every metric of every row `(n_perturbations, n_metrics)`, in the order of the prediction, and the same as a rival."""
         out = np.full((len(self.rows), len(metrics)), np.nan)
+        rivals = out.copy()
         together = [j for j, metric in enumerate(metrics) if "panel" in metric.needs]
         alone = [j for j in range(len(metrics)) if j not in together]
-        contrasts = any("contrast" in metrics[j].needs for j in alone)
-        for block in self.measured.blocks(contrasts=contrasts) if alone else ():
+        needs = frozenset(need for j in alone for need in metrics[j].needs)
+        for block in self.measured.blocks(needs) if alone else ():
             pair = self._aligned(block)
             for j in alone:
                 out[self.rows[block.rows], j] = metrics[j].compute(pair)
@@ -255,7 +264,23 @@ class _Sides:
             panel = self._panel()
             for j in together:
                 out[self.rows, j] = metrics[j].compute(panel)
-        return out
+                other_side = metrics[j].as_rival
+                if other_side is not None:
+                    rivals[self.rows, j] = other_side(panel)
+        return out, rivals
+
+    @cached_property
+    def _pred_noise(self) -> NDArray[np.float64] | None:
+        cells = self.cells
+        return None if cells is None else np.asarray(cells.variance / cells.n_cells[:, None], dtype=np.float64)
+
+    @cached_property
+    def _allowance(self) -> NDArray[np.float64] | None:
+        """What is taken off for the sampling of predicted cells, in the order of the prediction; bounded over all rows together."""
+        real = self.measured.effects.take(self.prediction.perturbations)
+        if self._pred_noise is None or real.variance is None:
+            return None
+        return noise_allowance(self.prediction.delta, self._pred_noise, real.variance / real.n_cells[:, None])
 
     def _taken(self, table: NDArray[np.float64] | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         return None if table is None else table[np.ix_(rows, self.genes)]
@@ -277,7 +302,9 @@ class _Sides:
             lower=self._taken(self.prediction.lower, rows),
             upper=self._taken(self.prediction.upper, rows),
             level=self.level,
-            pred_noise=None if cells is None else self._taken(cells.variance / cells.n_cells[:, None], rows),
+            reference_noise=measured.reference_noise,
+            pred_noise=self._taken(self._pred_noise, rows),
+            allowance=self._taken(self._allowance, rows),
             cells=tuple(cells.clouds.get(name) for name in names) if cells is not None else (),
             gene_sets=measured.gene_sets,
         )
@@ -288,6 +315,8 @@ class _Sides:
         change = self.prediction.delta[np.ix_(rows, screen_order)]
         if self.cells is None:
             found = contrast_of_profile(change, block.effects)
+        elif self.cells.contrast is not None:
+            found = self.cells.contrast.of_rows(rows).take(screen_order)
         else:
             own = PredictedCells(
                 n_cells=self.cells.n_cells[rows], variance=self.cells.variance[np.ix_(rows, screen_order)]

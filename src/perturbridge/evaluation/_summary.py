@@ -39,7 +39,8 @@ def summarize(
     as the chance value of the metric, ½ for discrimination and 0 for correlations, since a model that says nothing has earned nothing; it is
     counted in `n_undefined`. Metrics without a chance value (errors, floors, ceilings) average what is defined.
     Intervals are bias-corrected and accelerated bootstrap intervals over perturbations, those that target the same gene drawn
-    together: they speak of other perturbations from the same screen, not of a model trained on another one.
+    together: they speak of other perturbations from the same screen, not of a model trained on another one. Where the perturbations of a
+    panel compete (discrimination), each is drawn with what it does to the scores of the others.
 
     Parameters
     ----------
@@ -93,7 +94,10 @@ def mean_and_interval(
     seed: int | np.random.Generator,
     clusters: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Mean over the defined rows of each column of `(n_perturbations, n_columns)`, with the bounds of its interval."""
+    """Mean over the defined rows of each column of `(n_perturbations, n_columns)`, with the bounds of its interval.
+
+    Where perturbations compete, pass `Pivot.weight`, whose mean is the same.
+    """
     mean = mean_of_defined(values)
     resamples = bootstrap_means(values, n_resamples=n_resamples, seed=seed, clusters=clusters)
     influence = sum_by_cluster(values - mean, clusters)
@@ -103,14 +107,18 @@ def mean_and_interval(
 
 def _frame(scores: Pivot, *, n_resamples: int, confidence: float, seed: int) -> pd.DataFrame:
     columns = scores.value.reshape(len(scores.perturbations), -1)
-    mean, low, high = mean_and_interval(
-        columns, n_resamples=n_resamples, confidence=confidence, seed=seed, clusters=scores.clusters
+    _, low, high = mean_and_interval(
+        scores.weight.reshape(columns.shape),
+        n_resamples=n_resamples,
+        confidence=confidence,
+        seed=seed,
+        clusters=scores.clusters,
     )
     return pd.DataFrame(
         {
             "model": np.repeat(np.array(scores.models, dtype=object), len(scores.metrics)),
             "metric": np.tile(np.array(scores.metrics, dtype=object), len(scores.models)),
-            "mean": mean,
+            "mean": mean_of_defined(columns),
             "low": low,
             "high": high,
             "n": np.isfinite(columns).sum(axis=0),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from dataclasses import replace
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from ._de import (
     de_sig_jaccard,
     de_sig_recall,
 )
-from ._discrimination import centroid_accuracy, pds_cosine, pds_l1, pds_l2, rank_cosine, rank_rmse
+from ._discrimination import centroid_accuracy, pds, rank
 from ._error import mae, mse_unbiased, rmse, rmse_excess, rmse_floor
 from ._gene_sets import on_degs, on_set
 from ._kinds import UNIT, change, coverage, discrimination, distribution, error, explained, limit, shape
@@ -27,8 +28,10 @@ from ._shape import (
     cosine_delta,
     pearson_delta,
     pearson_delta_ceiling,
+    pearson_delta_denoised,
     pearson_delta_pert,
     pearson_delta_pert_ceiling,
+    pearson_delta_pert_denoised,
     spearman_delta,
 )
 from ._top import TOP_SIZES, on_top
@@ -36,7 +39,12 @@ from ._uncertainty import coverage_at, crps, rho_unc_error
 from ._weighted import r2_delta, r2_delta_pert, weighted_r2_delta_pert, wmse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ._metric import Aligned
 
 __all__ = ["ALIASES", "HEADLINE", "METRICS"]
 
@@ -70,9 +78,18 @@ def _errors() -> tuple[Metric, ...]:
     )
 
 
+def _with_denoised(metric: Metric, compute: Callable[[Aligned], NDArray[np.float64]]) -> tuple[Metric, Metric]:
+    """Return a metric and the one that says the same without the sampling noise of predicted cells."""
+    name, title = f"{metric.name}_denoised", f"{metric.title}, without the sampling of predicted cells"
+    return replace(metric, denoised=name), replace(metric, name=name, title=title, compute=compute, symmetric=False)
+
+
 def _shapes() -> tuple[Metric, ...]:
     return (
-        shape("pearson_delta", "Pearson of Δ, against control", pearson_delta, ceiling="pearson_delta_ceiling"),
+        *_with_denoised(
+            shape("pearson_delta", "Pearson of Δ, against control", pearson_delta, ceiling="pearson_delta_ceiling"),
+            pearson_delta_denoised,
+        ),
         limit(
             "pearson_delta_ceiling",
             "Pearson of Δ that a perfect prediction reaches",
@@ -112,13 +129,16 @@ def _shapes() -> tuple[Metric, ...]:
 
 def _shapes_against_mean() -> tuple[Metric, ...]:
     return (
-        shape(
-            "pearson_delta_pert",
-            "Pearson of Δ, against the mean of training perturbations",
-            pearson_delta_pert,
-            reference="training mean",
-            needs=("train_mean",),
-            ceiling="pearson_delta_pert_ceiling",
+        *_with_denoised(
+            shape(
+                "pearson_delta_pert",
+                "Pearson of Δ, against the mean of training perturbations",
+                pearson_delta_pert,
+                reference="training mean",
+                needs=("train_mean",),
+                ceiling="pearson_delta_pert_ceiling",
+            ),
+            pearson_delta_pert_denoised,
         ),
         limit(
             "pearson_delta_pert_ceiling",
@@ -161,20 +181,27 @@ def _shapes_against_mean() -> tuple[Metric, ...]:
 
 
 def _discriminations() -> tuple[Metric, ...]:
+    cosine, euclid = pds(lambda pair: pair.by_cosine), pds(lambda pair: pair.by_euclid)
+    back_cosine, back_euclid = rank(lambda pair: pair.back_by_cosine), rank(lambda pair: pair.back_by_euclid)
+    blocks = pds(lambda pair: pair.by_blocks)
     return (
-        discrimination("pds_cosine", "Discrimination by cosine distance", pds_cosine, pred_scale_free=True),
-        discrimination("pds_l2", "Discrimination by Euclidean distance", pds_l2, pred_scale_free=False),
-        discrimination("pds_l1", "Discrimination by absolute distance", pds_l1, pred_scale_free=False),
-        discrimination("centroid_accuracy", "Centroid accuracy", centroid_accuracy, pred_scale_free=False),
+        discrimination("pds_cosine", "Discrimination by cosine distance", cosine, pred_scale_free=True),
+        discrimination("pds_l2", "Discrimination by Euclidean distance", euclid, pred_scale_free=False),
+        discrimination("pds_l1", "Discrimination by absolute distance", blocks, pred_scale_free=False),
+        discrimination("centroid_accuracy", "Centroid accuracy", centroid_accuracy(), pred_scale_free=False),
         discrimination(
             "rank_cosine",
             "Rank of the own prediction by cosine",
-            rank_cosine,
+            back_cosine,
             pred_scale_free=True,
             lower_is_better=True,
         ),
         discrimination(
-            "rank_rmse", "Rank of the own prediction by RMSE", rank_rmse, pred_scale_free=False, lower_is_better=True
+            "rank_rmse",
+            "Rank of the own prediction by RMSE",
+            back_euclid,
+            pred_scale_free=False,
+            lower_is_better=True,
         ),
     )
 
@@ -241,11 +268,7 @@ def _uncertainties() -> tuple[Metric, ...]:
             family="uncertainty",
             best=0.0,
             worst=inf,
-            chance=nan,
-            symmetric=False,
             degree=1,
-            pred_scale_free=False,
-            reference="none",
             unit=UNIT,
         ),
         Metric(
@@ -255,11 +278,6 @@ def _uncertainties() -> tuple[Metric, ...]:
             family="uncertainty",
             best=1.0,
             worst=-1.0,
-            chance=nan,
-            symmetric=False,
-            degree=0,
-            pred_scale_free=False,
-            reference="none",
             needs=("bounds",),
         ),
     )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ._error import mae, mean_over_genes
+from ._error import mae
+from ._profile import mean_over_genes
+from ._ranks import rho
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,14 +67,8 @@ def crps(pair: Aligned) -> NDArray[np.float64]:
 
 def rho_unc_error(pair: Aligned) -> NDArray[np.float64]:
     """Spearman correlation over genes of interval width and |pred − true|: does it know where it errs; NaN without bounds."""
-    from scipy.stats import rankdata
-
     spread = _spread(pair)
-    out = np.full(len(pair.true), np.nan)
     if spread is None:
-        return out
-    for i, kept in enumerate(pair.counted):
-        width, miss = rankdata(spread[i, kept]), rankdata(np.abs(pair.pred - pair.true)[i, kept])
-        if len(width) > 1 and np.ptp(width) and np.ptp(miss):
-            out[i] = np.clip(np.corrcoef(width, miss)[0, 1], -1.0, 1.0)
-    return out
+        return np.full(len(pair.true), np.nan)
+    miss = np.abs(pair.pred - pair.true)
+    return np.array([rho(spread[i, kept], miss[i, kept]) for i, kept in enumerate(pair.counted)], dtype=np.float64)

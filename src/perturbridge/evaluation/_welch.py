@@ -21,6 +21,7 @@ __all__ = [
     "Contrast",
     "PredictedCells",
     "adjust",
+    "adjust_calls",
     "contrast_of_cells",
     "contrast_of_profile",
     "contrast_of_real",
@@ -39,12 +40,15 @@ class PredictedCells:
         Predicted cells `(n_perturbations,)`.
     variance
         Unbiased variance over them `(n_perturbations, n_genes)`.
+    contrast
+        Calls on these cells by another test than Welch's, or None.
     clouds
         Real and predicted cells of each perturbation in principal components of training cells, for distributional metrics.
     """
 
     n_cells: NDArray[np.int64]
     variance: NDArray[np.float64]
+    contrast: Contrast | None = None
     clouds: Mapping[PerturbationName, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(
         default_factory=lambda: MappingProxyType({})
     )
@@ -80,6 +84,12 @@ class Contrast:
             significant=self.significant[:, columns],
         )
 
+    def of_rows(self, rows: slice | NDArray[np.int64]) -> Contrast:
+        """Return the contrast of these perturbations."""
+        return Contrast(
+            change=self.change[rows], size=self.size[rows], p=self.p[rows], significant=self.significant[rows]
+        )
+
 
 def adjust(p: NDArray[np.float64]) -> NDArray[np.float64]:
     """min_{j ≥ i} p_(j) · n / j within each row (Benjamini and Hochberg 1995)."""
@@ -92,7 +102,8 @@ def adjust(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _contrast(change: NDArray[np.float64], size: NDArray[np.float64], p: NDArray[np.float64]) -> Contrast:
+def adjust_calls(change: NDArray[np.float64], size: NDArray[np.float64], p: NDArray[np.float64]) -> Contrast:
+    """Return the contrast with its calls: adjusted p below 0.05."""
     return Contrast(change=change, size=size, p=p, significant=adjust(p) < LEVEL)
 
 
@@ -108,7 +119,7 @@ def _welch(change: NDArray[np.float64], parts: list[tuple[NDArray[np.floating], 
     bend = np.sum([v**2 / np.maximum(d, 1) for v, d in parts], axis=0)
     degrees = np.divide(squared**2, bend, out=np.ones(squared.shape), where=bend > 0)
     size = _over(change, squared)
-    return _contrast(change, size, np.asarray(2.0 * stdtr(degrees, -size), dtype=np.float64))
+    return adjust_calls(change, size, np.asarray(2.0 * stdtr(degrees, -size), dtype=np.float64))
 
 
 def _control_parts(effects: Effects) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
@@ -153,4 +164,4 @@ def contrast_of_profile(change: NDArray[np.float64], effects: Effects) -> Contra
     spread = table.weights @ table.control_variance
     squared = spread / effects.n_cells[:, None] + np.sum([v for v, _ in _control_parts(effects)], axis=0)
     size = _over(change, squared)
-    return _contrast(change, size, 2.0 * ndtr(-size))
+    return adjust_calls(change, size, 2.0 * ndtr(-size))

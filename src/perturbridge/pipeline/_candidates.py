@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from perturbridge.values import (
     Screen,
 )
 
+from ._inputs import rows_at_a_time
 from ._with_controls import WithControls
 
 if TYPE_CHECKING:
@@ -117,14 +117,27 @@ def read_candidate(path: str | Path, real: RealSide) -> Candidate:
             raise
     table = _Table(file)
     column = _column(table, real)
-    names = _parsed(table.labels(column), real)
-    many = max(Counter(name for name in names if name not in (None, CONTROL)).values(), default=0) > 1
+    labels, codes = table.labels(column)
+    # Labels are parsed once each, and cells go by number: a name costs a microsecond, and there may be a million cells.
+    used, codes = np.unique(codes, return_inverse=True)
+    named = _parsed([labels[i] for i in used.tolist()], real)
+    place = {name: i for i, name in enumerate(dict.fromkeys(named))}
+    rows = _Rows(list(place), np.array([place[name] for name in named], dtype=np.int64)[codes])
+    count = np.bincount(rows.codes, minlength=len(place)).tolist()
+    many = max((n for n, name in zip(count, place, strict=True) if name not in (None, CONTROL)), default=0) > 1
     how = f"labels from {column!r}" if column else "labels from the row names"
     if many:
-        candidate = _from_cells(table, names, real=real, how=how)
+        candidate = _from_cells(table, rows, real=real, how=how)
     else:
-        candidate = _from_profiles(table, names, real=real, how=how)
+        candidate = _from_profiles(table, [rows.names[code] for code in rows.codes.tolist()], real=real, how=how)
     return _measured_rows(candidate, real)
+
+
+class _Rows(NamedTuple):
+    """What each row is of: distinct names, None where a label says nothing, and the index of each row's."""
+
+    names: list[PerturbationName | None]
+    codes: NDArray[np.int64]
 
 
 class _Table:
@@ -139,13 +152,15 @@ class _Table:
             problem = f"{file} holds no matrix in X."
             raise DataError(problem, cure="Write the predicted values into X.")
 
-    def labels(self, column: str) -> list[str]:
-        """Return one column as text, or the row names for an empty one."""
+    def labels(self, column: str) -> tuple[list[str], NDArray[np.int64]]:
+        """Return the labels of one column and the code of each row; of the row names for an empty one."""
         if not column:
             with open_file(str(self.file)) as file:
-                return list(frame_index(child(file, "obs"), n_rows=self._held.n_cells))
+                names = list(frame_index(child(file, "obs"), n_rows=self._held.n_cells))
+            return names, np.arange(len(names))
         read = self._held.cell_column(column)
-        return [read.labels[code] if code >= 0 else "" for code in read.codes.tolist()]
+        codes = np.asarray(read.codes, dtype=np.int64)
+        return [*read.labels, ""], np.where(codes >= 0, codes, len(read.labels))
 
     def source(self) -> CountSource:
         return self._held.source("X", gene_names=self.genes)
@@ -177,6 +192,7 @@ def _column(table: _Table, real: RealSide) -> str:
 
 
 def _parsed(labels: Sequence[str], real: RealSide) -> list[PerturbationName | None]:
+    """Return the perturbation that each label names."""
     genes = {gene for name in real.effects.perturbations for gene in name.genes} | set(real.effects.genes)
     rule = LabelRule(controls=frozenset(real.control), genes=frozenset(genes))
     known = {label: parse_label(label, rule=rule) for label in dict.fromkeys(labels)}
@@ -208,15 +224,19 @@ def _from_profiles(table: _Table, names: Sequence[PerturbationName | None], *, r
     )
 
 
-def _from_cells(table: _Table, names: Sequence[PerturbationName | None], *, real: RealSide, how: str) -> Candidate:
+def _from_cells(table: _Table, rows: _Rows, *, real: RealSide, how: str) -> Candidate:
     file, genes = table.file, table.genes
-    _check_measured(file, names, real)
-    screen = _screen_of(table, names, real)
-    summed = pseudobulk(screen, min_cells=2, on_few="drop")
+    _check_measured(file, rows.names, real)
+    screen = _screen_of(table, rows, real)
+    summed = pseudobulk(screen, min_cells=2, on_few="drop", chunk_rows=rows_at_a_time(screen))
     mean = summed.delta + summed.matched_control
     kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
     perturbations = tuple(summed.perturbations[i] for i in kept)
-    findings = [finding for finding in summed.findings if finding.code not in ("unassigned_cells", "borrowed_variance")]
+    findings = [
+        replace(finding, message=f"{file.name}: {finding.message}")
+        for finding in summed.findings
+        if finding.code not in ("unassigned_cells", "borrowed_variance")
+    ]
     if len(kept) < len(summed.perturbations):
         findings += _submitted(file, summed, mean=mean, genes=genes, real=real)
     if screen.context is not None and real.effects.contexts is not None and summed.contexts is not None:
@@ -250,13 +270,14 @@ def _submitted(
     return [] if found is None else [found]
 
 
-def _screen_of(table: _Table, names: Sequence[PerturbationName | None], real: RealSide) -> Screen:
+def _screen_of(table: _Table, rows: _Rows, real: RealSide) -> Screen:
     """Predicted cells as a screen, submitted controls as one more perturbation, and stand-in controls that cancel out."""
     source = table.source()
-    renamed = [_SUBMITTED if name == CONTROL else name for name in names]
+    renamed = [_SUBMITTED if name == CONTROL else name for name in rows.names]
     perturbations = tuple(sorted({name for name in renamed if name is not None}))
     position = {name: i for i, name in enumerate(perturbations)}
-    codes = np.array([UNASSIGNED_CODE if name is None else position[name] for name in renamed], dtype=np.int32)
+    place = [position.get(name, UNASSIGNED_CODE) if name is not None else UNASSIGNED_CODE for name in renamed]
+    codes = np.array(place, dtype=np.int32)[rows.codes]
     context = _context_of(table, real)
     n_contexts = 1 if context is None else len(context.categories)
     first = int(np.flatnonzero(codes >= 0)[0])
@@ -280,11 +301,10 @@ def _context_of(table: _Table, real: RealSide) -> Labels | None:
     screen, contexts = real.screen, real.effects.contexts
     if screen is None or screen.context is None or contexts is None or screen.context.column not in table.columns:
         return None
-    labels = table.labels(screen.context.column)
+    labels, codes = table.labels(screen.context.column)
     known = {name: i for i, name in enumerate(contexts.names)}
-    if not set(labels) <= set(known):
-        return None
-    return Labels(screen.context.column, contexts.names, np.array([known[label] for label in labels], dtype=np.int32))
+    place = np.array([known.get(label, -1) for label in labels], dtype=np.int32)[codes]
+    return None if (place < 0).any() else Labels(screen.context.column, contexts.names, place)
 
 
 def _control_of(
@@ -368,5 +388,5 @@ def _measured_rows(candidate: Candidate, real: RealSide) -> Candidate:
     )
     cells = candidate.cells
     if cells is not None:
-        cells = PredictedCells(n_cells=cells.n_cells[kept], variance=cells.variance[kept])
+        cells = replace(cells, n_cells=cells.n_cells[kept], variance=cells.variance[kept])
     return replace(candidate, prediction=fewer, cells=cells, findings=(*candidate.findings, finding))

@@ -142,7 +142,10 @@ def _common(tables: Sequence[ScoreTable], names: Sequence[str]) -> tuple[set[str
 def _renamed(table: ScoreTable, name: str, common: set[str]) -> ScoreTable:
     """One score for each perturbation and metric, its folds and repeats averaged, so that runs on different folds pair up."""
     frame = to_frame(_taken(table, np.isin(table.perturbation, list(common))))
-    mean = frame.groupby(["perturbation", "metric"], sort=True)["value"].mean()
+    # As rivals, perturbations stand above or below their own panel.
+    frame["as_rival"] -= frame.groupby(["fold", "metric"], sort=False)["as_rival"].transform("mean")
+    means = frame.groupby(["perturbation", "metric"], sort=True)[["value", "as_rival"]].mean()
+    mean = means["value"]
     n_cells = frame.groupby("perturbation")["n_cells"].first()
     perturbation = mean.index.get_level_values(0).to_numpy(dtype=np.str_)
     n = len(mean)
@@ -155,6 +158,7 @@ def _renamed(table: ScoreTable, name: str, common: set[str]) -> ScoreTable:
         status=np.full(n, "predicted"),
         value=mean.to_numpy(dtype=np.float64),
         n_cells=n_cells.loc[perturbation.tolist()].to_numpy(dtype=np.int64),
+        as_rival=means["as_rival"].to_numpy(dtype=np.float64),
     )
 
 

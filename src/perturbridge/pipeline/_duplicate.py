@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perturbridge._rng import as_rng
-from perturbridge.evaluation import DUPLICATE, Scorer
+from perturbridge.evaluation import DUPLICATE, METRICS, Scorer
 from perturbridge.screens import pseudobulk
-from perturbridge.values import UNASSIGNED_CODE, Prediction
+from perturbridge.values import UNASSIGNED_CODE, Prediction, ScoreTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Effects, PerturbationName, ScoreTable, Screen
+    from perturbridge.values import Effects, PerturbationName, Screen
 
 __all__ = ["half_effects", "score_duplicate"]
 
@@ -95,6 +95,19 @@ def score_duplicate(
         detail=("",) * len(names),
         model=DUPLICATE,
     )
-    known = None if train is None else [name for name in train if name in set(other.perturbations)]
+    known = [name for name in train or () if name in both]
     scorer = Scorer(other, names, train=known or None)
-    return scorer.score(twin, fold=fold, metrics=metrics, split_hash=split_hash)
+    wanted = tuple(metrics or METRICS)
+    against_mean = [name for name in wanted if METRICS[name].reference == "training mean"]
+    rest = [name for name in wanted if name not in against_mean]
+    tables = [scorer.score(twin, fold=fold, metrics=rest, split_hash=split_hash)] if rest else []
+    if against_mean:
+        # Each half against the training mean of its own cells: one mean for both would make its noise look like knowledge.
+        gap = _mean_of(other, known) - _mean_of(one, known) if known else np.zeros(len(one.genes))
+        shifted = replace(twin, delta=twin.delta + gap)
+        tables.append(scorer.score(shifted, fold=fold, metrics=against_mean, split_hash=split_hash))
+    return ScoreTable.join(tables)
+
+
+def _mean_of(effects: Effects, names: Sequence[PerturbationName]) -> NDArray[np.float64]:
+    return np.asarray(effects.delta[effects.rows(names)].mean(axis=0), dtype=np.float64)

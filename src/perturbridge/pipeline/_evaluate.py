@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
-from perturbridge.evaluation import Scorer, compare, headline, referee, summarize, targets_drive
+from perturbridge.evaluation import (
+    DUPLICATE,
+    HEADLINE,
+    METRICS,
+    Scorer,
+    calibrate,
+    compare,
+    headline,
+    referee,
+    summarize,
+    targets_drive,
+)
 from perturbridge.screens import read_prediction
 from perturbridge.values import Finding, ScoreTable, as_names
 
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from perturbridge.evaluation import Contrast
     from perturbridge.values import Effects, PerturbationName, Prediction
 
 __all__ = ["Evaluation", "evaluate", "evaluate_candidates", "read_predictions", "told_apart"]
@@ -67,7 +79,20 @@ class Evaluation:
 
     def headline(self) -> pd.DataFrame:
         """Return the headline metrics with skill: 0 is the best baseline, 1 what the data allow."""
-        return headline(self.scores, baselines=self.baselines, seed=self.seed)
+        return headline(self.scores, baselines=self.baselines, metrics=self.shown, seed=self.seed)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The headline metrics, or the first four that were scored where none of them was."""
+        scored = set(self.scores.metric.tolist())
+        scores = [name for name, metric in METRICS.items() if name in scored and metric.is_score]
+        return tuple(name for name in HEADLINE if name in scored) or tuple(scores[:4])
+
+    def calibration(self) -> pd.DataFrame | None:
+        """Return what chance, the training mean, a technical duplicate and a perfect prediction score; None without a duplicate."""
+        if not {DUPLICATE, "mean"} <= set(self.scores.model.tolist()):
+            return None
+        return calibrate(self.scores, negative="mean", seed=self.seed)
 
 
 def read_predictions(paths: Sequence[str | Path]) -> list[Prediction]:
@@ -135,6 +160,7 @@ def evaluate_candidates(
     train: Sequence[str | PerturbationName] | None = None,
     metrics: Sequence[str] | None = None,
     halves: tuple[Effects, Effects] | None = None,
+    contrast: Contrast | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Score predictions with the cells behind them, beside baselines, a technical duplicate and a referee's questions.
@@ -152,6 +178,8 @@ def evaluate_candidates(
         Names; default all.
     halves
         Effects of two halves of the cells, for the technical duplicate.
+    contrast
+        Differential expression of the predicted perturbations, in the order of the first candidate; default: Welch's test.
     seed
         Draws what a baseline and the bootstrap draw.
 
@@ -165,7 +193,7 @@ def evaluate_candidates(
     test = _same_perturbations([candidate.prediction for candidate in candidates])
     training = as_names(train) if train is not None else tuple(p for p in effects.perturbations if p not in set(test))
     split_hash = candidates[0].prediction.split_hash
-    scorer = Scorer(effects, test, train=training or None)
+    scorer = Scorer(effects, test, train=training or None, contrast=contrast)
     tables = [scorer.score(c.prediction, metrics=metrics, split_hash=split_hash, cells=c.cells) for c in candidates]
     baselines = _baseline_predictions(effects, training, test, seed=seed) if training else {}
     tables += [scorer.score(b, metrics=metrics, split_hash=split_hash) for b in baselines.values()]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturbridge._checks import one_of
+from perturbridge._files import atomic_file
 from perturbridge.errors import DataError
-from perturbridge.evaluation import METRICS, PredictedCells, metrics_of_profile, to_frame, write_scores
+from perturbridge.evaluation import METRICS, metrics_of_profile, to_frame, write_scores
 from perturbridge.screens import read_effects
 
 from ._candidates import RealSide, read_candidate
@@ -18,12 +19,14 @@ from ._evaluate import Evaluation, evaluate_candidates, told_apart
 from ._export import write_cell_eval
 from ._inputs import load_effects, load_screen
 from ._manifest import environment, write_json
+from ._rank_tests import rank_tested, real_rank_contrast
 from ._summary import records
 from ._tables import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from perturbridge.evaluation import Contrast
     from perturbridge.values import Screen
 
     from ._candidates import Candidate
@@ -50,6 +53,8 @@ class EvaluateConfig:
         Metrics to leave out.
     ceiling
         Sum two halves of the cells too, for a technical duplicate.
+    de_test
+        `"welch"`, from means and variances, or `"wilcoxon"`, from the cells, which takes a second for each perturbation and 2,000 genes.
     """
 
     real: RunConfig
@@ -57,6 +62,7 @@ class EvaluateConfig:
     profile: str = "full"
     skip: tuple[str, ...] = ()
     ceiling: bool = False
+    de_test: str = "welch"
 
 
 def evaluate_files(
@@ -89,14 +95,27 @@ def evaluate_files(
             problem = f"{config.real.screen} holds effects, not cells, which cannot be halved."
             raise DataError(problem, cure="Pass the screen itself with --ceiling, or leave --ceiling out.")
         halves = half_effects(screen, seed=config.real.seed)
+    contrast = None
+    if one_of("de_test", config.de_test, ("welch", "wilcoxon")) == "wilcoxon":
+        candidates = [rank_tested(candidate, screen, seed=config.real.seed) for candidate in candidates]
+        contrast = _real_ranks(candidates, real, screen, seed=config.real.seed)
     return evaluate_candidates(
         candidates,
         real.effects,
         train=_read_names(config.train_file) if config.train_file else None,
         metrics=metrics,
         halves=halves,
+        contrast=contrast,
         seed=config.real.seed,
     )
+
+
+def _real_ranks(
+    candidates: Sequence[Candidate], real: RealSide, screen: Screen | None, *, seed: int
+) -> Contrast | None:
+    if not candidates or screen is None:
+        return None
+    return real_rank_contrast(screen, real.effects, candidates[0].prediction.perturbations, seed=seed)
 
 
 def _measured(config: RunConfig, progress: Progress | None) -> tuple[RealSide, Screen | None]:
@@ -126,7 +145,7 @@ def _with_clouds(candidate: Candidate, screen: Screen | None, *, seed: int) -> C
     if cells is None or candidate.screen is None or screen is None:
         return candidate
     clouds = paired_clouds(screen, candidate.screen, candidate.prediction.perturbations, seed=seed)
-    return replace(candidate, cells=PredictedCells(n_cells=cells.n_cells, variance=cells.variance, clouds=clouds))
+    return replace(candidate, cells=replace(cells, clouds=clouds))
 
 
 def _read_names(path: Path) -> list[str]:
@@ -138,10 +157,10 @@ def _read_names(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = "") -> None:
+def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = "", report: bool = True) -> None:
     """Write the long table to `.csv` or `.parquet`; or, to a folder, all there is.
 
-    The folder holds `scores.parquet` (long), `results.csv` (perturbation × metric for each model, as cell-eval writes it),
+    The folder holds `report.html`, `scores.parquet` (long), `results.csv` (perturbation × metric for each model, as cell-eval writes it),
     `agg_results.csv` (means with intervals), `comparison.csv` and `evaluation.json` (warnings, versions, command).
 
     Parameters
@@ -151,7 +170,9 @@ def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = 
     out
         A file name with one of the endings, or a folder, made where it is missing.
     command
-        Kept in `evaluation.json`.
+        Kept in `evaluation.json` and the report.
+    report
+        Whether to draw `report.html`, which takes longer than all the scores of a small file.
     """
     path = Path(out)
     if path.suffix in (".csv", ".parquet"):
@@ -178,6 +199,12 @@ def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = 
         "effects": evaluation.effects.fingerprint,
     }
     write_json(path / "evaluation.json", told)
+    if report:
+        # Imported here: figures are the dearest import of all.
+        from ._evaluation_report import evaluation_report
+
+        with atomic_file(path / "report.html") as temporary:
+            temporary.write_text(evaluation_report(evaluation, command=command), encoding="utf-8")
 
 
 def export_evaluation(evaluation: Evaluation, config: EvaluateConfig, out: str | Path, *, noise: str = "none") -> None:

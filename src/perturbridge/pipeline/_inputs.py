@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from ._config import RunConfig
 
-__all__ = ["load_effects", "load_embedding", "load_embeddings", "load_screen"]
+__all__ = ["load_effects", "load_embedding", "load_embeddings", "load_screen", "rows_at_a_time"]
+
+_ENTRIES_AT_A_TIME = 10_000_000
+_LEAST_ROWS = 256
 
 
 def load_screen(config: RunConfig) -> Screen:
@@ -39,7 +42,18 @@ def load_screen(config: RunConfig) -> Screen:
 
 def load_effects(config: RunConfig, screen: Screen, *, progress: Callable[[int, int], None] | None = None) -> Effects:
     """Sum the screen into effects, in one pass over its cells."""
-    return pseudobulk(screen, min_cells=config.min_cells, on_few=config.on_few, progress=progress)
+    return pseudobulk(
+        screen,
+        min_cells=config.min_cells,
+        on_few=config.on_few,
+        chunk_rows=rows_at_a_time(screen),
+        progress=progress,
+    )
+
+
+def rows_at_a_time(screen: Screen) -> int:
+    """Cells to read at once: few enough that a chunk stays in the processor's cache, which is a little faster and takes less memory."""
+    return max(_LEAST_ROWS, _ENTRIES_AT_A_TIME // max(screen.n_genes, 1))
 
 
 def load_embedding(source: str, *, aliases: str | Path | None = None) -> GeneEmbedding:

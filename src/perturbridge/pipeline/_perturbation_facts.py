@@ -9,13 +9,13 @@ import numpy as np
 from perturbridge.numerics import l2_normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from perturbridge.values import Effects, GeneEmbedding, PerturbationName, Split
 
-__all__ = ["perturbation_facts"]
+__all__ = ["measured_facts", "perturbation_facts"]
 
 
 def perturbation_facts(effects: Effects, split: Split, embeddings: Sequence[GeneEmbedding]) -> list[dict[str, Any]]:
@@ -44,16 +44,30 @@ def perturbation_facts(effects: Effects, split: Split, embeddings: Sequence[Gene
             if name in out:
                 continue
             row = row_of[name]
-            measured = [place[gene] for gene in name.genes if gene in place]
             out[name] = {
-                "perturbation": str(name),
+                **_measured(effects, row, place),
                 "fold": fold.name,
-                "effect_size": float(np.sqrt((effects.delta[row] ** 2).mean())),
-                "n_cells": int(effects.n_cells[row]),
-                "expression": float(effects.control_mean[measured].mean()) if measured else None,
                 "distance": _distance(vectors, row, train),
             }
     return list(out.values())
+
+
+def measured_facts(effects: Effects, names: Sequence[PerturbationName]) -> list[dict[str, Any]]:
+    """Return the same of these perturbations without folds and embeddings: the distance is None."""
+    place = {gene: i for i, gene in enumerate(effects.genes)}
+    rows = effects.rows(names).tolist()
+    return [{**_measured(effects, row, place), "fold": "", "distance": None} for row in rows]
+
+
+def _measured(effects: Effects, row: int, place: Mapping[str, int]) -> dict[str, Any]:
+    name = effects.perturbations[row]
+    measured = [place[gene] for gene in name.genes if gene in place]
+    return {
+        "perturbation": str(name),
+        "effect_size": float(np.sqrt((effects.delta[row] ** 2).mean())),
+        "n_cells": int(effects.n_cells[row]),
+        "expression": float(effects.control_mean[measured].mean()) if measured else None,
+    }
 
 
 def _vectors(perturbations: Sequence[PerturbationName], source: GeneEmbedding) -> NDArray[np.float64]:

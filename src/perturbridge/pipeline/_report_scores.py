@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perturbridge.values import ScoreTable
 
     from ._cross_validate import CrossValidation
+    from ._report_subject import Subject
 
 __all__ = ["all_metrics", "coverage", "how_good", "strata"]
 
@@ -33,27 +34,54 @@ _MEANING = MappingProxyType(
 )
 
 
-def how_good(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
-    """Headline four with interval, skill, best baseline and ceiling; tables; forest and paired plots."""
+_THIRDS = MappingProxyType(
+    {
+        ("weak", "middle", "strong"): ("the size of what was measured", "By strength of the effect"),
+        ("near", "middle", "far"): ("the distance to the nearest training perturbation", "By distance to training"),
+    }
+)
+
+
+def how_good(
+    manifest: Mapping[str, Any],
+    validation: Subject,
+    *,
+    metrics: Sequence[str] = HEADLINE,
+    how: str = "Every model was fitted again in each fold, on training rows only.",
+) -> Section:
+    """Headline four with interval, skill, best baseline and ceiling; tables; forest and paired plots.
+
+    Parameters
+    ----------
+    manifest
+        Records of scores, comparison, headline and calibration.
+    validation
+        What was scored.
+    metrics
+        Those to show.
+    how
+        How the predictions came about, in one sentence.
+    """
     summary, comparison = manifest["scores"], manifest["comparison"]
     names = list(dict.fromkeys(str(row["model"]) for row in summary if row["model"] != DUPLICATE))
-    forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in HEADLINE)
+    forests = tuple(_forest(summary, metric, names=names, model=validation.model) for metric in metrics)
     return Section(
         title="How good is it",
         sentences=(
-            "Scores are means over held-out perturbations with a 95 % bootstrap interval, perturbations of the same gene drawn together; "
-            "every model was fitted again in each fold, on training rows only. ↑ higher is better, ↓ lower is better. * some scores are "
+            "Scores are means over held-out perturbations with a 95 % bootstrap interval, perturbations of the same gene drawn together. "
+            f"{how} ↑ higher is better, ↓ lower is better. * some scores are "
             "undefined (a constant profile has no correlation) and count as chance. Skill is 0 for the best baseline and 1 for what these "
             "cells allow.",
             _limits(summary),
+            *_notes(summary),
         ),
         cards=tuple(_card(row, comparison) for row in manifest["headline"] if row["model"] == validation.model),
         tables=(
-            headline_table(summary, model=validation.model),
-            comparison_table(comparison),
+            headline_table(summary, model=validation.model, metrics=metrics),
+            *((comparison_table(comparison, metrics=metrics),) if comparison else ()),
             *_calibration(manifest["calibration"]),
         ),
-        figures=(*forests, _paired(comparison, validation)),
+        figures=(*forests, *_paired(comparison, validation)),
     )
 
 
@@ -98,6 +126,22 @@ def _limits(summary: Sequence[Mapping[str, Any]]) -> str:
         return "The sampling noise of these profiles is not known, so no floor or ceiling can be given."
     told = ", ".join(f"{METRICS[name].title}: {number(value)}" for name, value in known.items())
     return f"What these cells allow at best: {told}."
+
+
+def _notes(summary: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Say what would puzzle a reader of the table: a duplicate among the models, and an interval without width."""
+    out = []
+    if any(row["model"] == DUPLICATE for row in summary):
+        out.append(
+            f"{DUPLICATE} is no model: half of the cells as the prediction of the other half, with all the noise of so few cells."
+        )
+    still = [row for row in summary if row["metric"] == "pds_cosine" and row["low"] == row["high"] and row["n"] > 1]
+    if still:
+        out.append(
+            "An interval of no width in pds_cosine: a model that predicts the same direction for all ranks them all alike, and its mean is "
+            "chance by construction, whichever perturbations are drawn."
+        )
+    return tuple(out)
 
 
 def _calibration(rows: Sequence[Mapping[str, Any]]) -> tuple[Table, ...]:
@@ -162,7 +206,9 @@ def values_by_perturbation(scores: ScoreTable, model: str, metric: str) -> dict[
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _paired(comparison: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Figure:
+def _paired(comparison: Sequence[Mapping[str, Any]], validation: Subject) -> tuple[Figure, ...]:
+    if not validation.baselines:
+        return ()
     known = [row for row in comparison if row["metric"] in HEADLINE and row["best_baseline"]]
     metric = str(known[0]["metric"]) if known else HEADLINE[1]
     best = str(known[0]["best_baseline"]) if known else validation.baselines[0]
@@ -178,27 +224,37 @@ def _paired(comparison: Sequence[Mapping[str, Any]], validation: CrossValidation
         higher_is_better=higher,
     )
     side = "above" if higher else "below"
-    return Figure(
+    figure = Figure(
         svg=figure_svg(ax),
         caption=f"One point for each perturbation; {side} the line the model is better than {best}. {METRICS[metric].title}.",
     )
+    return (figure,)
 
 
 def strata(validation: CrossValidation) -> tuple[Section, ...]:
     """Scores by stratum of the test perturbations, such as the genes of a pair that were seen in training."""
     if not any(fold.strata for fold in validation.split.folds):
         return ()
-    by = records(validation.summary(by="stratum"))
+    by = [row for row in records(validation.summary(by="stratum")) if row["model"] != DUPLICATE]
+    found = {str(row["stratum"]) for row in by}
+    thirds = next((thirds for thirds in _THIRDS if found <= set(thirds)), None)
     tables = []
-    for stratum in sorted({str(row["stratum"]) for row in by}):
+    for stratum in sorted(found) if thirds is None else [name for name in thirds if name in found]:
         part = [row for row in by if row["stratum"] == stratum]
         table = headline_table(part, model=validation.model)
         tables.append(Table(columns=table.columns, rows=table.rows, strong=table.strong, title=stratum))
+    if thirds is not None:
+        what, title = _THIRDS[thirds]
+        sentence = (
+            f"The same scores, apart for thirds of the perturbations by {what}. Perturbations compete with all others of their fold, so "
+            "one third may be above chance in discrimination and another below without anything being known."
+        )
+        return (Section(title=title, sentences=(sentence,), tables=tuple(tables), folded=True),)
     sentence = "The same scores, apart for test perturbations of which none, one or both genes were measured alone in training."
     return (Section(title="Combinations", sentences=(sentence,), tables=tuple(tables)),)
 
 
-def coverage(manifest: Mapping[str, Any], validation: CrossValidation) -> tuple[Section, ...]:
+def coverage(manifest: Mapping[str, Any], validation: Subject) -> tuple[Section, ...]:
     """Whether the prediction's intervals hold."""
     levels, spreads = [], []
     for level, metric in ((0.5, "picp_50"), (0.9, "picp_90")):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects, Prediction
 
-    from ._cross_validate import CrossValidation
+    from ._report_subject import Subject
 
 __all__ = ["what_it_predicts", "where"]
 
@@ -43,12 +43,16 @@ _PROPERTIES = (
 )
 
 
-def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
+def where(manifest: Mapping[str, Any], validation: Subject) -> Section:
     """Score against properties of the perturbations, and a table of all of them."""
     facts = manifest["perturbations"]
     names = [str(row["perturbation"]) for row in facts]
-    metric = "pearson_delta_pert"
-    score = values_by_perturbation(validation.scores, validation.model, metric)
+    metric, score = (
+        "pearson_delta_pert",
+        values_by_perturbation(validation.scores, validation.model, "pearson_delta_pert"),
+    )
+    if not np.isfinite(list(score.values())).any():
+        metric, score = "pearson_delta", values_by_perturbation(validation.scores, validation.model, "pearson_delta")
     figures = []
     for key, label, why in _PROPERTIES:
         x = np.array([np.nan if row[key] is None else row[key] for row in facts], dtype=np.float64)
@@ -79,7 +83,7 @@ def where(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     )
 
 
-def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> Table:
+def _table(facts: Sequence[Mapping[str, Any]], validation: Subject) -> Table:
     scores = {
         metric: values_by_perturbation(validation.scores, validation.model, metric) for metric in ("rmse", *HEADLINE)
     }
@@ -111,10 +115,16 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
         )
     arrows = tuple(f"#{metric} {'↑' if METRICS[metric].higher_is_better else '↓'}" for metric in HEADLINE)
     columns = ("perturbation", "#cells", "#effect size", "#distance", "#expression", *arrows, "#gain", "status")
-    return Table(columns=columns, rows=tuple(rows), searchable=True)
+    # A column of dashes, such as the distance where no embedding is known, only takes room.
+    kept = [j for j in range(len(columns)) if any(row[j] != "–" for row in rows)]
+    return Table(
+        columns=tuple(columns[j] for j in kept),
+        rows=tuple(tuple(row[j] for j in kept) for row in rows),
+        searchable=True,
+    )
 
 
-def what_it_predicts(effects: Effects, validation: CrossValidation) -> Section:
+def what_it_predicts(effects: Effects, validation: Subject) -> Section:
     """Maps of Δ, and a good, a middling and a bad prediction gene by gene."""
     prediction = validation.held_out
     order = [effects.genes.index(gene) for gene in prediction.genes] if prediction.genes != effects.genes else None
@@ -176,6 +186,7 @@ def _one(
     figures = [
         Figure(
             svg=figure_svg(top),
+            new_row=True,
             caption="The genes predicted to move most: filled dots are predicted"
             + (", lines their intervals" if bounds is not None else "")
             + ", open diamonds measured.",
@@ -187,6 +198,7 @@ def _one(
     ]
     contrast = contrast_of_real(effects.take([prediction.perturbations[row]]))
     if contrast is not None:
+        called = "orange genes are significant" if contrast.significant.any() else "no gene is significant"
         volcano = plot_volcano(
             contrast.change[0],
             contrast.p[0],
@@ -197,7 +209,7 @@ def _one(
         figures.append(
             Figure(
                 svg=figure_svg(volcano),
-                caption="What was measured: orange genes are significant (Welch, adjusted p < 0.05).",
+                caption=f"What was measured: {called} (Welch, adjusted p < 0.05).",
             )
         )
     return figures

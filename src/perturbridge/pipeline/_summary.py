@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._cross_validate import CrossValidation
 
 __all__ = [
+    "against_baselines",
     "comparison_table",
     "finding_line",
     "finding_lines",
@@ -56,6 +57,8 @@ def headline_table(
 
 
 def _cell(row: Mapping[str, Any]) -> str:
+    if not math.isfinite(row["mean"]):
+        return "–"
     undefined = "*" if row["n_undefined"] else ""
     return f"{number(row['mean'])}{undefined} [{number(row['low'])}, {number(row['high'])}]"
 
@@ -99,6 +102,12 @@ def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]
     comparison
         Records of its `comparison()`, which is dear enough to be made once.
     """
+    n = len({str(name) for fold in validation.split.folds for name in fold.test})
+    return against_baselines(comparison, n=n) + _on_mean(validation) + _on_shuffled(validation)
+
+
+def against_baselines(comparison: Sequence[Mapping[str, Any]], *, n: int) -> str:
+    """Say on which headline metrics the model of these records is better or worse than the best baseline, of `n` perturbations."""
     groups: dict[str, list[str]] = {"won": [], "lost": [], "open": []}
     for row in comparison:
         if row["metric"] not in HEADLINE or math.isnan(row["difference"]):
@@ -107,13 +116,12 @@ def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]
         outcome = "open" if not significant else "won" if row["difference"] > 0 else "lost"
         pair = f"{number(row['model_mean'])} v {number(row['baseline_mean'])}, {row['best_baseline']}"
         groups[outcome].append(f"{row['metric']} ({pair})")
-    n = len({str(name) for fold in validation.split.folds for name in fold.test})
     words = {"won": "better on", "open": "no difference shown on", "lost": "worse on"}
     found = "; ".join(f"{words[key]} {', '.join(names)}" for key, names in groups.items() if names)
     text = f"On {n} held-out perturbations, against the best baseline of each metric: {found or 'nothing could be compared'}."
     if not groups["won"]:
         text += " Nothing here shows that this model predicts these effects better than a baseline does."
-    return text + _on_mean(validation) + _on_shuffled(validation)
+    return text
 
 
 def _on_mean(validation: CrossValidation) -> str:
@@ -167,6 +175,7 @@ def targets_sentence(targets: Sequence[Mapping[str, Any]]) -> str:
         )
     down, up = sum(c <= -0.5 for c in changes), sum(c >= 0.5 for c in changes)
     return (
-        f"{len(changes)} of {len(targets)} target genes are measured; {down} fall and {up} rise by at least half a doubling "
+        f"{len(changes)} of {len(targets)} target genes {'is' if len(changes) == 1 else 'are'} measured; {down} {'falls' if down == 1 else 'fall'} "
+        f"and {up} {'rises' if up == 1 else 'rise'} by at least half a doubling "
         f"(log2 fold change; median {number(sorted(changes)[len(changes) // 2], digits=2)})."
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._labels import name_points
 from ._style import ACCENT, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def plot_against(
     if len(centers) > 1:
         ax.plot(centers, medians, color=INK, lw=1.6, marker="o", ms=3.5)
     ranked = kept[np.argsort(score[kept], kind="stable")]
-    for i in dict.fromkeys([*ranked[: n_named // 2].tolist(), *ranked[len(ranked) - n_named // 2 :].tolist()]):
-        ax.annotate(plain(names[i]), (across[i], score[i]), (4, 3), textcoords="offset points", fontsize=7.5, color=INK)
+    ends = dict.fromkeys([*ranked[: n_named // 2].tolist(), *ranked[len(ranked) - n_named // 2 :].tolist()])
+    name_points(ax, ends, x=across, y=score, names=names)
     ax.axhline(0, color=MUTED, lw=0.6)
     ax.set_xlabel(plain(labels[0]), fontsize=9, color=INK)
     ax.set_ylabel(plain(labels[1]), fontsize=9, color=INK)

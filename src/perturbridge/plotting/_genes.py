@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._labels import name_points
 from ._style import ACCENT, CONTRAST, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def plot_top_genes(
     shown = np.argsort(-np.abs(delta), kind="stable")[:n_shown]
     shown = shown[np.argsort(delta[shown], kind="stable")]
     if ax is None:
-        ax = new_axes(width=3.9, height=0.9 + 0.22 * len(shown))
+        ax = new_axes(width=3.7, height=0.9 + 0.22 * len(shown))
     place = np.arange(len(shown))
     ax.axvline(0, color=MUTED, lw=0.8)
     if bounds is not None:
@@ -101,15 +102,14 @@ def plot_observed(
     """
     x, y = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if ax is None:
-        ax = new_axes(width=3.4, height=3.2)
+        ax = new_axes(width=3.2, height=3.2)
     ax.axhline(0, color=MUTED, lw=0.6)
     ax.axvline(0, color=MUTED, lw=0.6)
     if len(x):
         ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
         ax.plot(ends, ends, color=MUTED, lw=1)
     ax.scatter(x, y, s=9, color=ACCENT, alpha=0.55, linewidths=0)
-    for i in np.argsort(-np.abs(x), kind="stable")[:n_named]:
-        ax.annotate(plain(genes[i]), (x[i], y[i]), (4, 2), textcoords="offset points", fontsize=7.5, color=INK)
+    name_points(ax, np.argsort(-np.abs(x), kind="stable")[:n_named].tolist(), x=x, y=y, names=genes)
     ax.set_xlabel("measured Δ (log1p-CP10k)", fontsize=9, color=INK)
     ax.set_ylabel("predicted Δ", fontsize=9, color=INK)
     tidy(ax, title=title)
@@ -146,12 +146,11 @@ def plot_volcano(
     x, called = np.asarray(delta, dtype=np.float64), np.asarray(significant, dtype=np.bool_)
     height = -np.log10(np.maximum(np.asarray(p, dtype=np.float64), 1e-50))
     if ax is None:
-        ax = new_axes(width=3.4, height=3.2)
+        ax = new_axes(width=3.2, height=3.2)
     for chosen, color in ((~called, MUTED), (called, CONTRAST)):
         ax.scatter(x[chosen], height[chosen], s=9, color=color, alpha=0.6, linewidths=0)
-    for i in np.lexsort((-np.abs(x), -height))[:n_named]:
-        if called[i]:
-            ax.annotate(plain(genes[i]), (x[i], height[i]), (4, 2), textcoords="offset points", fontsize=7.5, color=INK)
+    named = [i for i in np.lexsort((-np.abs(x), -height))[:n_named].tolist() if called[i]]
+    name_points(ax, named, x=x, y=height, names=genes)
     ax.set_xlabel("Δ (log1p-CP10k)", fontsize=9, color=INK)
     ax.set_ylabel("−log10 p", fontsize=9, color=INK)
     tidy(ax, title=title)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._labels import name_points
 from ._style import ACCENT, INK, MUTED, new_axes, plain, tidy
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def plot_paired(
         low, high = float(min(x[kept].min(), y[kept].min())), float(max(x[kept].max(), y[kept].max()))
         ax.plot([low, high], [low, high], color=MUTED, lw=1)
     largest = kept[np.argsort(-np.abs(y[kept] - x[kept]), kind="stable")[:n_named]]
-    for i in largest:
-        ax.annotate(plain(names[i]), (x[i], y[i]), (4, 3), textcoords="offset points", fontsize=7.5, color=INK)
+    name_points(ax, largest.tolist(), x=x, y=y, names=names)
     wins = np.sum((y[kept] > x[kept]) if higher_is_better else (y[kept] < x[kept]))
     left_out = f", {len(x) - kept.size} undefined" if kept.size < len(x) else ""
     ax.set_xlabel(plain(labels[1]), fontsize=9, color=INK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = ["Card", "Figure", "Report", "Section", "Table"]
@@ -37,10 +37,11 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """An `<svg>` element made by us, and one sentence on how to read it."""
+    """An `<svg>` element made by us, and one sentence on how to read it; `new_row` starts a row of figures that belong together."""
 
     svg: str
     caption: str
+    new_row: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,10 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     folded: bool = False
+
+    def under(self, title: str) -> Section:
+        """Return the section with another heading."""
+        return replace(self, title=title)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,9 @@ class ScoreTable:
         The score; NaN only where the metric is undefined for that row (a constant profile has no correlation).
     n_cells
         Real cells behind the row.
+    as_rival
+        What the perturbation does to the others where all of a panel compete: the mean score of the others against this one alone, whose
+        mean over the panel is the mean score. An interval over perturbations must know it; NaN where each is scored alone.
     split_hash
         Of the split that was scored.
     """
@@ -41,9 +44,12 @@ class ScoreTable:
     status: NDArray[np.str_]
     value: NDArray[np.float64]
     n_cells: NDArray[np.int64]
+    as_rival: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     split_hash: str = ""
 
     def __post_init__(self) -> None:
+        if not len(self.as_rival):
+            object.__setattr__(self, "as_rival", np.full(len(self.value), np.nan))
         lengths = {name: len(getattr(self, name)) for name in self.column_names()}
         if len(set(lengths.values())) != 1:
             problem = f"The columns of a score table differ in length: {lengths}."
@@ -80,5 +86,6 @@ class ScoreTable:
             status=np.concatenate([t.status for t in tables]),
             value=np.concatenate([t.value for t in tables]),
             n_cells=np.concatenate([t.n_cells for t in tables]),
+            as_rival=np.concatenate([t.as_rival for t in tables]),
             split_hash=hashes[0],
         )
