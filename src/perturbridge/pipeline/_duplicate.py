@@ -10,18 +10,18 @@ import numpy as np
 from perturbridge._rng import as_rng
 from perturbridge.evaluation import DUPLICATE, Scorer
 from perturbridge.screens import pseudobulk
-from perturbridge.values import UNASSIGNED_CODE, Prediction
+from perturbridge.values import UNASSIGNED_CODE, Effects, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Effects, PerturbationName, ScoreTable, Screen
+    from perturbridge.values import PerturbationName, ScoreTable, Screen
 
 __all__ = ["half_effects", "score_duplicate"]
 
-Halves = tuple["Effects", "Effects"]
+Halves = tuple[Effects, Effects]
 
 
 def half_effects(screen: Screen, *, seed: int) -> Halves:
@@ -63,7 +63,7 @@ def score_duplicate(
     halves: Halves,
     perturbations: Sequence[PerturbationName],
     *,
-    train: Sequence[PerturbationName] | None,
+    train: Sequence[PerturbationName] | Effects | None,
     fold: str = "",
     metrics: Sequence[str] | None = None,
     split_hash: str = "",
@@ -77,7 +77,7 @@ def score_duplicate(
     perturbations
         Those the models are scored on; the ones with a single cell are left out.
     train
-        Training perturbations, the reference of some metrics, from the second half.
+        Training perturbations, the reference of some metrics, from the second half; or effects of training cells.
     fold, metrics, split_hash
         As in `score`.
     """
@@ -95,6 +95,9 @@ def score_duplicate(
         detail=("",) * len(names),
         model=DUPLICATE,
     )
-    known = None if train is None else [name for name in train if name in set(other.perturbations)]
-    scorer = Scorer(other, names, train=known or None)
+    if isinstance(train, Effects):
+        scorer = Scorer(other, names, train=train)
+    else:
+        known = None if train is None else [name for name in train if name in set(other.perturbations)]
+        scorer = Scorer(other, names, train=known or None)
     return scorer.score(twin, fold=fold, metrics=metrics, split_hash=split_hash)

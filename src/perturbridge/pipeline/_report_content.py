@@ -75,15 +75,25 @@ def _asked(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     kinds = {
         "perturbation": "whole perturbations are held out",
         "combination": "genes are held out, and with them every combination they are in",
+        "similarity": "perturbations that the first embedding sees as alike are held out together",
     }
+    if split.by:
+        unseen = (
+            f"To find out, all cells of some levels of {split.by} were held out, in {len(split.folds)} folds; {n} perturbations were "
+            "predicted there from effects measured on the other cells alone, and scored against the controls of the held-out cells"
+        )
+    else:
+        unseen = (
+            f"To find out, {n} perturbations were predicted without having been seen, in {len(split.folds)} folds "
+            f"({kinds.get(split.kind, 'a split of your own')})"
+        )
+    whose = f"in a {split.kind} it was not measured in" if split.by else "nobody has measured"
     return Section(
         title="What was asked",
         sentences=(
-            f"Can the effect of a perturbation nobody has measured be predicted in this screen ({screen['n_cells']:,} cells, "
+            f"Can the effect of a perturbation {whose} be predicted in this screen ({screen['n_cells']:,} cells, "
             f"{screen['n_genes']:,} genes, {screen['n_perturbations']:,} perturbations), from {sources}?",
-            f"To find out, {n} perturbations were predicted without having been seen, in {len(split.folds)} folds "
-            f"({kinds.get(split.kind, 'a split of your own')}), beside {len(validation.baselines)} baselines fitted on the same "
-            f"training rows: {', '.join(validation.baselines)}.",
+            f"{unseen}, beside {len(validation.baselines)} baselines fitted on the same training rows: {', '.join(validation.baselines)}.",
         ),
     )
 

@@ -117,6 +117,9 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: CrossValidation) -> T
 def what_it_predicts(effects: Effects, validation: CrossValidation) -> Section:
     """Maps of Δ, and a good, a middling and a bad prediction gene by gene."""
     prediction = validation.held_out
+    if validation.measured is not None:
+        # Each fold has test effects of its own; those of the first are shown beside its predictions.
+        effects, prediction = validation.measured, validation.predictions[validation.split.folds[0].name]
     order = [effects.genes.index(gene) for gene in prediction.genes] if prediction.genes != effects.genes else None
     measured = effects.delta[effects.rows(prediction.perturbations)]
     measured = measured if order is None else measured[:, order]
@@ -136,11 +139,18 @@ def what_it_predicts(effects: Effects, validation: CrossValidation) -> Section:
     return Section(
         title="What it predicts",
         sentences=(
-            "Predictions of perturbations that were held out. Three are shown gene by gene: the best, the middle and the worst by Pearson "
+            f"{_of_what(validation)} Three are shown gene by gene: the best, the middle and the worst by Pearson "
             "against control.",
         ),
         figures=tuple(figures),
     )
+
+
+def _of_what(validation: CrossValidation) -> str:
+    split = validation.split
+    if not split.by:
+        return "Predictions of perturbations that were held out."
+    return f"Predictions of the fold that holds out {split.by} {', '.join(split.folds[0].held_out)}, beside what was measured there."
 
 
 def _maps(measured: np.ndarray[Any, np.dtype[np.float64]], prediction: Prediction) -> Figure:

@@ -110,7 +110,9 @@ def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]
     n = len({str(name) for fold in validation.split.folds for name in fold.test})
     words = {"won": "better on", "open": "no difference shown on", "lost": "worse on"}
     found = "; ".join(f"{words[key]} {', '.join(names)}" for key, names in groups.items() if names)
-    text = f"On {n} held-out perturbations, against the best baseline of each metric: {found or 'nothing could be compared'}."
+    by = validation.split.by
+    what = f"perturbations in held-out levels of {by}" if by else "held-out perturbations"
+    text = f"On {n} {what}, against the best baseline of each metric: {found or 'nothing could be compared'}."
     if not groups["won"]:
         text += " Nothing here shows that this model predicts these effects better than a baseline does."
     return text + _on_mean(validation) + _on_shuffled(validation)

@@ -25,6 +25,7 @@ from .splitting._by_level import split_screen
 from .splitting._by_similarity import nearest_training
 from .splitting._splits import make_split
 from .splitting._splits_io import read_split, write_split
+from .splitting._trimmed import trim_split
 from .summing._on_target import TargetChange, target_changes
 from .summing._pseudobulk import pseudobulk
 
@@ -57,6 +58,7 @@ __all__ = [
     "simulate",
     "split_screen",
     "target_changes",
+    "trim_split",
     "write_cells",
     "write_effects",
     "write_latent",
