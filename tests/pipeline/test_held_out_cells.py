@@ -228,14 +228,6 @@ def test_a_file_of_state_may_hold_cells_out(path, tmp_path):
     assert row["n_seen_elsewhere"] == row["n_test"] == 14
 
 
-def test_a_run_by_similarity_reports_its_strata(path, tmp_path):
-    done = run(RunConfig(screen=path, split="similarity", folds=2, kernel="linear"), tmp_path / "a")
-    strata = {"near", "middle", "far"}
-    assert set(done.cross_validation.scores.stratum.tolist()) == {*strata, ""}
-    report = (tmp_path / "a" / "report.html").read_text()
-    assert all(f">{stratum}<" in report for stratum in strata)
-
-
 def test_the_command(path, tmp_path, capsys):
     from perturbridge.cli import main
 
