@@ -52,7 +52,7 @@ def _contents(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     spread = found["cells_per_perturbation"]
     few = ", ".join(f"{spread[key]} below {key.removeprefix('below_')}" for key in spread if key.startswith("below_"))
-    kinds = found["control_kinds"]
+    baseline, apart = (_kinds(found["control_kinds"], role) for role in ("baseline", "apart"))
     targets = found["targets"]
     return [
         (
@@ -61,8 +61,9 @@ def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "controls",
-            f"{found['n_control_cells']:,} cells ({_some(found['control_labels'])}; {', '.join(kinds) or '–'})",
+            f"{found['n_control_cells']:,} cells ({_some(found['control_labels'])}), the baseline: {baseline or '–'}",
         ),
+        *([("other controls", f"kept apart and never predicted: {apart}")] if apart else []),
         ("unassigned", f"{found['n_unassigned_cells']:,} cells"),
         (
             "cells each",
@@ -71,6 +72,14 @@ def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("smallest", _some([f"{name} {n:,}" for name, n in found["smallest_perturbations"].items()])),
         ("targets", f"{targets['n_measured']} of {targets['n_targets']} are among the measured genes"),
     ]
+
+
+def _kinds(rows: list[Mapping[str, Any]], role: str) -> str:
+    return "; ".join(f"{r['kind']} {r['n_cells']:,} in {_contexts_of(r)}" for r in rows if r["role"] == role)
+
+
+def _contexts_of(row: Mapping[str, Any]) -> str:
+    return f"{row['n_contexts']:,} context{'' if row['n_contexts'] == 1 else 's'}"
 
 
 def _contexts(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -28,7 +28,8 @@ class RunConfig(BaseModel):
     cells
         A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     preset, perturbation, control, context, sample, state, genes, place, x_is
-        How to read the screen; what is left out is detected, and the report says how.
+        How to read the screen; what is left out is detected, and the report says how. `control` holds labels or kinds of controls, as in
+        `read_screen`.
     target_sum
         Counts per cell after scaling.
     min_cells, on_few

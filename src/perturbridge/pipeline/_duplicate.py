@@ -37,7 +37,9 @@ def half_effects(screen: Screen, *, seed: int) -> Halves:
     first = _half(screen, as_rng(seed))
     sides = (np.where(chosen, screen.perturbation_codes, UNASSIGNED_CODE) for chosen in (first, ~first))
     one, other = (
-        pseudobulk(replace(screen, perturbation_codes=codes, findings=()), min_cells=1, on_few="drop")
+        pseudobulk(
+            replace(screen, perturbation_codes=codes, other_controls=None, findings=()), min_cells=1, on_few="drop"
+        )
         for codes in sides
     )
     return one, other

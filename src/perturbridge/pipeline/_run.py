@@ -16,6 +16,7 @@ from ._cell_files import write_cell_level
 from ._cell_level import CellLevel, cell_level
 from ._cell_scores import LevelComparison, compare_levels
 from ._config import RunConfig, config_to_toml
+from ._controls import control_records
 from ._cross_validate import CrossValidation, cross_validate
 from ._duplicate import half_effects
 from ._embedding_files import coverage_report
@@ -227,6 +228,7 @@ def _manifest(
                 "target_sum": normalization.target_sum,
                 "evidence": normalization.evidence,
             },
+            "controls": control_records(screen, effects),
             "explanation": list(screen.explanation),
             "fingerprint": effects.fingerprint,
         },

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import simulate
 from ._cells import Cells, canonical_labels, control_cells, open_cells
-from ._describe import describe_screen
+from ._describe import control_kinds_of, describe_screen
 from ._log_rows import LogRows, log_rows
 from ._read import open_source, read_screen
 from .files._obsm import COORDINATE_SUFFIXES, read_coordinates
@@ -41,6 +41,7 @@ __all__ = [
     "canonical_labels",
     "cells_to_anndata",
     "control_cells",
+    "control_kinds_of",
     "describe_screen",
     "log_rows",
     "make_split",

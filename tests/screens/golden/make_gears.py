@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from gears import PertData
 
 GENES = [f"G{i}" for i in range(12)]
 PAIRS = [
@@ -25,6 +24,8 @@ PAIRS = [
 
 
 def main(folder: Path) -> None:
+    from gears import PertData
+
     folder.mkdir(parents=True, exist_ok=True)
     conditions = ["ctrl", *(f"{gene}+ctrl" for gene in GENES), *(f"{a}+{b}" for a, b in PAIRS)]
     labels = np.repeat(conditions, 3)
