@@ -17,6 +17,7 @@ from .files._source_array import ArraySource
 from .meaning._labels import LabelRule, parse_label
 from .meaning._presets import PRESETS, Preset
 from .saving._cells_write import cells_to_anndata, write_cells
+from .saving._h5ad_write import write_anndata
 from .saving._latents import read_latent, write_latent
 from .saving._profiles_read import read_effects, read_prediction
 from .saving._profiles_write import write_effects, write_prediction
@@ -60,6 +61,7 @@ __all__ = [
     "split_screen",
     "target_changes",
     "trim_split",
+    "write_anndata",
     "write_cells",
     "write_effects",
     "write_latent",
