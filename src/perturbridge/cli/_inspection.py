@@ -51,7 +51,11 @@ def _contents(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     spread = found["cells_per_perturbation"]
-    few = ", ".join(f"{spread[key]} below {key.removeprefix('below_')}" for key in spread if key.startswith("below_"))
+    below = {key.removeprefix("below_"): n for key, n in spread.items() if key.startswith("below_")}
+    few = (
+        ", ".join(f"{n} below {limit}" for limit, n in below.items() if n)
+        or f"none below {max(below, default='1', key=int)}"
+    )
     baseline, apart = (_kinds(found["control_kinds"], role) for role in ("baseline", "apart"))
     targets = found["targets"]
     return [
@@ -61,7 +65,8 @@ def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "controls",
-            f"{found['n_control_cells']:,} cells ({_some(found['control_labels'])}), the baseline: {baseline or '–'}",
+            f"{found['n_control_cells']:,} cells labeled {_some([repr(label) for label in found['control_labels']])}"
+            + (f"; the baseline: {baseline}" if apart or ";" in baseline else ""),
         ),
         *([("other controls", f"kept apart and never predicted: {apart}")] if apart else []),
         ("unassigned", f"{found['n_unassigned_cells']:,} cells"),
@@ -87,7 +92,9 @@ def _contexts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for what in ("context", "sample", "state"):
         told = found[what]
         if told is None:
-            rows.append((what, "–"))
+            rows.append(
+                (what, "none, all cells are compared" if what == "context" else f"not found; --{what} names its column")
+            )
             continue
         cells = list(told["n_cells"].values())
         without = f", {told['n_without']:,} cells without" if told["n_without"] else ""
@@ -97,7 +104,7 @@ def _contexts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if controls:
         least = min(controls, key=controls.__getitem__)
         rows.append(
-            ("controls", f"{min(controls.values()):,} to {max(controls.values()):,} per context, fewest in {least}")
+            ("controls", f"{min(controls.values()):,} to {max(controls.values()):,} per context, fewest in {least!r}")
         )
     told = found["confounding"]
     if told is not None:
@@ -118,7 +125,11 @@ def _forecast(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         else f"{seconds / 3600:.1f} h"
     )
     return [
-        ("takes about", f"{time} of one CPU and {_bytes(told['memory_bytes'])} of memory, give or take a factor of 2")
+        (
+            "profile level",
+            f"about {time} of one CPU and {_bytes(told['memory_bytes'])} of memory, give or take a factor of 2",
+        ),
+        ("cell level", "not counted in that; --no-cell-level leaves it out"),
     ]
 
 

@@ -206,8 +206,8 @@ def test_unassigned_cells_are_counted_with_their_labels(make_adata):
 def test_a_control_that_was_left_out_is_pointed_at(make_adata):
     screen = read_screen(make_adata(["ctrl", "A+ctrl", "non-targeting"]), control="ctrl")
     finding = next(f for f in screen.findings if f.code == "several_control_kinds")
-    assert "the baseline is control 16 cells; kept apart" in finding.message
-    assert "non-targeting 16 cells" in finding.message
+    assert "the baseline is control 16 cells; 16 cells are kept apart" in finding.message
+    assert "(non-targeting 16)" in finding.message
     assert screen.other_controls.categories == ("non-targeting",)
     # In a file that tags cells without a guide `control` these are no controls of any kind.
     dixit = read_screen(make_adata(["INTERGENIC1", "control", "A", "B"], column="perturbation"))
@@ -265,8 +265,8 @@ def test_controls_of_several_kinds_are_kept_apart(make_adata):
     adata = make_adata(labels, obs={})
     screen = read_screen(adata)
     (finding,) = [f for f in screen.findings if f.code == "several_control_kinds"]
-    assert "the baseline is non-targeting 16 cells; kept apart" in finding.message
-    assert "intergenic 8, safe-targeting 8 cells" in finding.message
+    assert "the baseline is non-targeting 16 cells; 16 cells are kept apart" in finding.message
+    assert "(intergenic 8, safe-targeting 8)" in finding.message
     assert "--control non-targeting --control intergenic --control safe-targeting pools them all" in finding.message
     assert not [f for f in screen.findings if f.code == "unassigned_labels"]
     other = screen.other_controls

@@ -127,8 +127,8 @@ class Reading:
         apart = ", ".join(f"{kind} {n:,}" for kind, n in others.items())
         every = " ".join(f"--control {kind}" for kind in (*baseline, *others))
         message = (
-            f"Controls are of several kinds: the baseline is {shown} cells; kept apart, summed by themselves and never predicted: {apart} "
-            f"cells. Name the kinds of the baseline to choose others ({every} pools them all)."
+            f"Controls are of several kinds: the baseline is {shown} cells; {sum(others.values()):,} cells are kept apart, summed by themselves "
+            f"and never predicted ({apart}). To choose another baseline name its kinds ({every} pools them all)."
         )
         return Finding(
             level="warning",
