@@ -98,3 +98,23 @@ def test_a_perturbation_of_one_cell_is_dropped_by_the_next_command(made_screen, 
     told = json.loads(call("inspect", tmp_path / "few.h5ad", "--json").out)
     assert told["cells_per_perturbation"]["below_2"] == 1
     assert "--drop-small" in told["next"]
+
+
+def test_controls_of_several_kinds_stand_in_rows_of_their_own(screen, call):
+    adata = ad.read_h5ad(screen)
+    label = adata.obs["perturbation"].astype(object).to_numpy()
+    control = (label == "control").nonzero()[0]
+    label[control[::2]], label[control[1::2]] = "non-targeting", "INTERGENIC1"
+    adata.obs["perturbation"] = label
+    path = screen.parent / "kinds.h5ad"
+    adata.write_h5ad(path)
+    ended = call("inspect", path)
+    assert ended.status == 0, ended.err
+    page = " ".join(ended.out.split())
+    assert f"other controls kept apart and never predicted: intergenic {len(control) // 2}" in page
+    told = json.loads(call("inspect", path, "--control", "intergenic", "--json").out)
+    assert [(row["kind"], row["role"]) for row in told["control_kinds"]] == [
+        ("intergenic", "baseline"),
+        ("non-targeting", "apart"),
+    ]
+    assert "--control intergenic" in told["next"]

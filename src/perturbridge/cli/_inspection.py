@@ -51,8 +51,12 @@ def _contents(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     spread = found["cells_per_perturbation"]
-    few = ", ".join(f"{spread[key]} below {key.removeprefix('below_')}" for key in spread if key.startswith("below_"))
-    kinds = found["control_kinds"]
+    below = {key.removeprefix("below_"): n for key, n in spread.items() if key.startswith("below_")}
+    few = (
+        ", ".join(f"{n} below {limit}" for limit, n in below.items() if n)
+        or f"none below {max(below, default='1', key=int)}"
+    )
+    baseline, apart = (_kinds(found["control_kinds"], role) for role in ("baseline", "apart"))
     targets = found["targets"]
     return [
         (
@@ -61,8 +65,10 @@ def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "controls",
-            f"{found['n_control_cells']:,} cells ({_some(found['control_labels'])}; {', '.join(kinds) or '–'})",
+            f"{found['n_control_cells']:,} cells labeled {_some([repr(label) for label in found['control_labels']])}"
+            + (f"; the baseline: {baseline}" if apart or ";" in baseline else ""),
         ),
+        *([("other controls", f"kept apart and never predicted: {apart}")] if apart else []),
         ("unassigned", f"{found['n_unassigned_cells']:,} cells"),
         (
             "cells each",
@@ -73,12 +79,22 @@ def _perturbations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _kinds(rows: list[Mapping[str, Any]], role: str) -> str:
+    return "; ".join(f"{r['kind']} {r['n_cells']:,} in {_contexts_of(r)}" for r in rows if r["role"] == role)
+
+
+def _contexts_of(row: Mapping[str, Any]) -> str:
+    return f"{row['n_contexts']:,} context{'' if row['n_contexts'] == 1 else 's'}"
+
+
 def _contexts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for what in ("context", "sample", "state"):
         told = found[what]
         if told is None:
-            rows.append((what, "–"))
+            rows.append(
+                (what, "none, all cells are compared" if what == "context" else f"not found; --{what} names its column")
+            )
             continue
         cells = list(told["n_cells"].values())
         without = f", {told['n_without']:,} cells without" if told["n_without"] else ""
@@ -88,7 +104,7 @@ def _contexts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if controls:
         least = min(controls, key=controls.__getitem__)
         rows.append(
-            ("controls", f"{min(controls.values()):,} to {max(controls.values()):,} per context, fewest in {least}")
+            ("controls", f"{min(controls.values()):,} to {max(controls.values()):,} per context, fewest in {least!r}")
         )
     told = found["confounding"]
     if told is not None:
@@ -109,7 +125,11 @@ def _forecast(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         else f"{seconds / 3600:.1f} h"
     )
     return [
-        ("takes about", f"{time} of one CPU and {_bytes(told['memory_bytes'])} of memory, give or take a factor of 2")
+        (
+            "profile level",
+            f"about {time} of one CPU and {_bytes(told['memory_bytes'])} of memory, give or take a factor of 2",
+        ),
+        ("cell level", "not counted in that; --no-cell-level leaves it out"),
     ]
 
 

@@ -38,7 +38,11 @@ def run(
     drop_small: Drop = False,
     kernel: Annotated[str, typer.Option(help="auto, linear or rbf.")] = "auto",
     split: Annotated[
-        str, typer.Option(help="perturbation: k folds. combination: genes held out. similarity: alike ones together.")
+        str,
+        typer.Option(
+            help="perturbation: k folds. combination: genes held out. similarity: alike ones together. context, sample, state: whole "
+            "levels held out."
+        ),
     ] = "perturbation",
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
     split_file: Annotated[

@@ -36,7 +36,13 @@ def _declared(
         ),
     ] = None,
     perturbation: Annotated[str | None, typer.Option(help="Column with the perturbation labels.")] = None,
-    control: Annotated[list[str] | None, typer.Option(help="Label of control cells; may be given again.")] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Label of the control cells, or a kind of them (non-targeting, safe-targeting, intergenic, reporter, untreated); again for "
+            "each label or kind of the baseline. Controls of other kinds are kept apart."
+        ),
+    ] = None,
     context: Annotated[
         str | None,
         typer.Option(

@@ -72,6 +72,8 @@ class Measured:
         Whether target genes are left out.
     contrast
         Differential expression of the scored perturbations, genes in the order of the screen; None: Welch's test of their moments.
+    elsewhere
+        Whether the training perturbations were measured on other cells than the scored ones, with controls of their own.
     """
 
     effects: Effects
@@ -79,6 +81,7 @@ class Measured:
     train: Effects
     exclude_targets: bool
     contrast: Contrast | None = None
+    elsewhere: bool = False
     _kept: dict[tuple[int, frozenset[Need]], MeasuredBlock] = field(default_factory=dict)
 
     @cached_property
@@ -117,12 +120,18 @@ class Measured:
 
     @cached_property
     def _moments(self) -> PanelMoments | None:
-        """Over the cells of all scored and training perturbations."""
+        """Over the cells of all scored and training perturbations; of the scored ones alone where these are other cells."""
+        if self.elsewhere:
+            return PanelMoments.of(self.effects.take(self.perturbations))
         panel = self.effects.take((*self.perturbations, *self.train.perturbations))
         return PanelMoments.of(panel)
 
     @cached_property
     def _weights(self) -> NDArray[np.float64] | None:
+        contexts = self.effects.contexts
+        if self.elsewhere and contexts is not None:
+            # No training Δ holds the noise of these controls.
+            return np.zeros(len(contexts.names))
         return train_weights(self.train) if self.train.perturbations else None
 
     def blocks(self, needs: frozenset[Need]) -> Iterator[MeasuredBlock]:

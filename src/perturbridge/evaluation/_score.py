@@ -9,7 +9,7 @@ import numpy as np
 
 from perturbridge._checks import nearest_names
 from perturbridge.errors import DataError, LeakageError
-from perturbridge.values import ScoreTable, as_names
+from perturbridge.values import Effects, ScoreTable, as_names
 
 from ._metric import Aligned
 from ._noise import noise_allowance
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Effects, PerturbationName, Prediction
+    from perturbridge.values import PerturbationName, Prediction
 
     from ._metric import Metric
     from ._real import MeasuredBlock
@@ -43,6 +43,8 @@ class Scorer:
         Those that are predicted.
     train
         Perturbations the models were fitted on; None where that is not known, which leaves out all that is compared with their mean.
+        Effects where the models were fitted on other cells, such as those of other contexts: then a perturbation may stand on both
+        sides, and the controls of the scored side are as new to a model as its cells.
     exclude_targets
         Leave each perturbation's own target genes out of its scores, and every target of the predicted perturbations out of
         discrimination scores.
@@ -53,9 +55,9 @@ class Scorer:
     Raises
     ------
     DataError
-        If a perturbation was not measured, or there is nothing to score or to train on.
+        If a perturbation was not measured, there is nothing to score or to train on, or the genes of the two sides differ.
     LeakageError
-        If a predicted perturbation is among the training ones.
+        If a predicted perturbation is among the training ones and its cells are the same.
     """
 
     def __init__(
@@ -63,27 +65,29 @@ class Scorer:
         effects: Effects,
         perturbations: Sequence[str | PerturbationName],
         *,
-        train: Sequence[str | PerturbationName] | None,
+        train: Sequence[str | PerturbationName] | Effects | None,
         exclude_targets: bool = True,
         contrast: Contrast | None = None,
     ) -> None:
-        names, training = as_names(perturbations), as_names(train or ())
+        elsewhere = train if isinstance(train, Effects) else None
+        names = as_names(perturbations)
+        training = as_names(train or ()) if not isinstance(train, Effects) else train.perturbations
         if not names or (train is not None and not training):
             problem = f"{len(names)} predicted and {len(training)} training perturbations."
             raise DataError(problem, cure="Score at least one perturbation, and name those the model was trained on.")
-        leaked = sorted(set(names) & set(training))
-        if leaked:
-            problem = (
-                f"{len(leaked)} of {len(names)} predicted perturbations were trained on, the first is {leaked[0]}."
-            )
-            raise LeakageError(problem, cure="Score held-out perturbations only.")
+        if elsewhere is None:
+            _check_apart(names, training)
+        elif elsewhere.genes != effects.genes:
+            problem = f"The training side has {len(elsewhere.genes)} genes, the scored one {len(effects.genes)}, or in another order."
+            raise DataError(problem, cure="Sum both sides from one screen.")
         effects.rows(names)
         self._measured = Measured(
             effects=effects,
             perturbations=names,
-            train=effects.take(training),
+            train=effects.take(training) if elsewhere is None else elsewhere,
             exclude_targets=exclude_targets,
             contrast=contrast,
+            elsewhere=elsewhere is not None,
         )
 
     def score(
@@ -187,6 +191,13 @@ def score(
     return scorer.score(prediction, fold=fold, strata=strata, metrics=metrics, split_hash=split_hash)
 
 
+def _check_apart(names: Sequence[PerturbationName], training: Sequence[PerturbationName]) -> None:
+    leaked = sorted(set(names) & set(training))
+    if leaked:
+        problem = f"{len(leaked)} of {len(names)} predicted perturbations were trained on, the first is {leaked[0]}."
+        raise LeakageError(problem, cure="Score held-out perturbations only.")
+
+
 def metrics_named(names: Sequence[str] | None) -> tuple[Metric, ...]:
     """Return these metrics in the order of the table; all for None.
 
@@ -211,7 +222,7 @@ def _check(prediction: Prediction, measured: Measured, *, split_hash: str) -> No
         problem = f"The prediction was made on split {prediction.split_hash[:12]}, not on {split_hash[:12]}."
         raise LeakageError(problem, cure="Fit and score on one split.")
     fitted = [name for name, seen in zip(prediction.perturbations, prediction.in_training, strict=True) if seen]
-    if fitted:
+    if fitted and not measured.elsewhere:
         problem = f"{prediction.model!r} was fitted on {len(fitted)} of {len(prediction.perturbations)} predicted perturbations, the first is {fitted[0]}."
         raise LeakageError(
             problem, cure="Score held-out perturbations only: cross_validate, or the predictions.h5ad of a run."

@@ -28,7 +28,8 @@ class RunConfig(BaseModel):
     cells
         A table of the cells, matched by barcode, where the labels are not in the screen's own files.
     preset, perturbation, control, context, sample, state, genes, place, x_is
-        How to read the screen; what is left out is detected, and the report says how.
+        How to read the screen; what is left out is detected, and the report says how. `control` holds labels or kinds of controls, as in
+        `read_screen`.
     target_sum
         Counts per cell after scaling.
     min_cells, on_few
@@ -37,7 +38,8 @@ class RunConfig(BaseModel):
         `"auto"` lets leave-one-out choose between `"linear"` and `"rbf"`.
     split, folds
         `"perturbation"`: k folds over perturbations. `"combination"`: genes are held out, pairs reported by genes seen.
-        `"similarity"`: perturbations alike in the first embedding are held out together.
+        `"similarity"`: perturbations alike in the first embedding are held out together. `"context"`, `"sample"`, `"state"`: whole
+        levels are held out, one to a fold where there are no more of them than `folds`; training Δ is measured on the other cells alone.
     split_file
         Use this split instead of drawing one: our split.json, a GEARS pickle, a STATE TOML or a table.
     cell_level
@@ -69,7 +71,7 @@ class RunConfig(BaseModel):
     min_cells: int = Field(default=2, ge=1)
     on_few: Literal["raise", "drop"] = "raise"
     kernel: Literal["auto", "linear", "rbf"] = "auto"
-    split: Literal["perturbation", "combination", "similarity"] = "perturbation"
+    split: Literal["perturbation", "combination", "similarity", "context", "sample", "state"] = "perturbation"
     folds: int = Field(default=5, ge=2)
     split_file: Path | None = None
     cell_level: bool = True

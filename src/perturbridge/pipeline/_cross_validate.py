@@ -11,11 +11,12 @@ import numpy as np
 from perturbridge._checks import one_of
 from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
-from perturbridge.evaluation import DUPLICATE, Scorer, calibrate, compare, headline, summarize
-from perturbridge.screens import make_split
+from perturbridge.evaluation import DUPLICATE, calibrate, compare, headline, summarize
+from perturbridge.screens import make_split, trim_split
 from perturbridge.values import Prediction, ScoreTable, Split
 
 from ._duplicate import score_duplicate
+from ._held_out_cells import LEVELS, SeenElsewhere, draw_levels, level_side, name_side, without_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from perturbridge.effects import EffectModel, Estimator
-    from perturbridge.values import Effects, Fold, PerturbationName
+    from perturbridge.evaluation import Scorer
+    from perturbridge.values import Effects, Finding, Fold, PerturbationName, Screen
 
 __all__ = ["SHUFFLED", "CrossValidation", "cross_validate"]
 
@@ -48,6 +50,10 @@ class CrossValidation:
         What the tested model chose in each fold, by fold name.
     seed
         Draws the bootstrap.
+    findings
+        What a split of cells left out of its folds.
+    measured
+        Where whole levels were held out: effects of the test cells of the first fold, to show beside its prediction.
     """
 
     model: str
@@ -56,6 +62,8 @@ class CrossValidation:
     split: Split
     reports: Mapping[str, Mapping[str, object]]
     seed: int
+    findings: tuple[Finding, ...] = ()
+    measured: Effects | None = None
 
     @cached_property
     def held_out(self) -> Prediction:
@@ -131,7 +139,7 @@ class CrossValidation:
         return calibrate(self.scores, negative="mean", seed=self.seed)
 
 
-def cross_validate(
+def cross_validate(  # noqa: PLR0913 one keyword for each thing that decides what is held out and what is compared
     model: EffectModel,
     effects: Effects,
     *,
@@ -140,9 +148,15 @@ def cross_validate(
     seed: int = 0,
     baselines: Mapping[str, Estimator] | None = None,
     halves: tuple[Effects, Effects] | None = None,
+    screen: Screen | None = None,
+    min_cells: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> CrossValidation:
-    """Score a model on perturbations it has not seen, beside every baseline.
+    """Score a model on perturbations it has not seen, or in contexts it has not seen, beside every baseline.
+
+    Where whole contexts, samples or states are held out, training Δ is measured on the cells of the other levels alone, against their
+    own controls, and test Δ on the held-out cells against theirs. A perturbation may then have been seen elsewhere; `seen_elsewhere`,
+    its Δ on the training cells looked up, joins the baselines, and strata tell `"seen elsewhere"` from `"unseen"`.
 
     Parameters
     ----------
@@ -151,48 +165,51 @@ def cross_validate(
     effects
         All measured perturbations.
     split
-        `"perturbation"`, `"combination"`, `"similarity"` (in the first source of the model), or a split of your own.
+        `"perturbation"`, `"combination"`, `"similarity"` (in the first source of the model), `"context"`, `"sample"`, `"state"`, or a
+        split of your own.
     folds, seed
-        Number of folds and what draws them, for a split by name.
+        Number of folds and what draws them, for a split by name; of levels each is a fold where there are no more of them.
     baselines
         Estimators to compare with, by name; default: all of `effects.default_baselines`.
     halves
         Effects of two halves of the cells, to score a technical duplicate beside the models.
+    screen
+        What `effects` were summed from, needed where levels are held out; halves are then drawn from the test cells of each fold.
+    min_cells
+        Fewest cells of a perturbation on either side, where levels are held out.
     progress
         Called with fits done and fits in all.
 
     Raises
     ------
     DataError
-        If the split names a perturbation that was not measured, or there are too few for the folds.
+        If the split names a perturbation that was not measured, there are too few for the folds, or a side of a fold has no controls.
     """
-    drawn = split if isinstance(split, Split) else _draw(effects, split, model=model, folds=folds, seed=seed)
-    if drawn.by:
-        problem = f"The split holds out the cells of {drawn.by!r}, which effects over all cells cannot tell apart."
-        raise DataError(problem, cure="Sum the two sides that screens.split_screen gives, each by itself.")
-    if baselines is None:
-        baselines = default_baselines(model.sources, seed=seed)
-    if model.name in baselines:
-        problem = f"A baseline bears the name of the model, {model.name!r}."
-        raise DataError(problem, cure="Rename the baseline.")
+    drawn, findings = _settled(split, effects, model, screen=screen, folds=folds, seed=seed, min_cells=min_cells)
+    baselines = _competitors(model, baselines, by=drawn.by, seed=seed)
     tables: list[ScoreTable] = []
     predictions: dict[str, Prediction] = {}
     reports: dict[str, Mapping[str, object]] = {}
+    measured: Effects | None = None
     n_fits, done = len(drawn.folds) * (len(baselines) + 1), 0
     for fold in drawn.folds:
-        train = effects.take(fold.train)
-        tested = model.clone().fit(train, split_hash=drawn.hash)
+        if screen is None or not drawn.by:
+            side = name_side(effects, fold, halves=halves)
+        else:
+            side = level_side(screen, drawn, fold, min_cells=min_cells, seed=seed)
+            measured = measured or side.test
+        tested = model.clone().fit(side.train, split_hash=drawn.hash)
         predictions[fold.name], reports[fold.name] = tested.predict(fold.test), tested.report_
-        scorer = Scorer(effects, fold.test, train=fold.train)
+        scorer = side.scorer(fold)
         tables.append(_score_fold(predictions[fold.name], scorer, fold=fold, name=model.name, split_hash=drawn.hash))
         for name, estimator in baselines.items():
-            prediction = estimator.clone().fit(train, split_hash=drawn.hash).predict(fold.test)
+            prediction = estimator.clone().fit(side.train, split_hash=drawn.hash).predict(fold.test)
             tables.append(_score_fold(prediction, scorer, fold=fold, name=name, split_hash=drawn.hash))
             done += 1
             if progress is not None:
                 progress(done + len(predictions), n_fits)
-        if halves is not None:
-            twin = score_duplicate(halves, fold.test, train=fold.train, fold=fold.name, split_hash=drawn.hash)
+        if side.halves is not None:
+            twin = score_duplicate(side.halves, fold.test, train=side.reference, fold=fold.name, split_hash=drawn.hash)
             tables += [twin] if twin is not None else []
     return CrossValidation(
         model=model.name,
@@ -201,11 +218,51 @@ def cross_validate(
         split=drawn,
         reports=reports,
         seed=seed,
+        findings=findings,
+        measured=measured,
     )
 
 
+def _competitors(
+    model: EffectModel, given: Mapping[str, Estimator] | None, /, *, by: str, seed: int
+) -> Mapping[str, Estimator]:
+    if given is None:
+        given = default_baselines(model.sources, seed=seed)
+        if by:
+            given = {**given, SeenElsewhere().name: SeenElsewhere()}
+    if model.name in given:
+        problem = f"A baseline bears the name of the model, {model.name!r}."
+        raise DataError(problem, cure="Rename the baseline.")
+    return given
+
+
+def _settled(
+    split: str | Split,
+    effects: Effects,
+    model: EffectModel,
+    /,
+    *,
+    screen: Screen | None,
+    folds: int,
+    seed: int,
+    min_cells: int,
+) -> tuple[Split, tuple[Finding, ...]]:
+    """Draw the split where it is not given; leave a split of cells with what each side can measure."""
+    if isinstance(split, Split):
+        drawn = split
+    elif split in LEVELS:
+        drawn = draw_levels(screen, split, folds=folds, seed=seed)
+    else:
+        drawn = _draw(effects, split, model=model, folds=folds, seed=seed)
+    if not drawn.by:
+        return drawn, ()
+    if screen is None:
+        raise without_screen(drawn.by)
+    return trim_split(screen, drawn, min_cells=min_cells)
+
+
 def _draw(effects: Effects, kind: str, *, model: EffectModel, folds: int, seed: int) -> Split:
-    if one_of("split", kind, ("perturbation", "combination", "similarity")) == "combination":
+    if one_of("split", kind, ("perturbation", "combination", "similarity", *LEVELS)) == "combination":
         return make_split(effects, kind="combination", folds=folds, seed=seed)
     if kind == "similarity":
         return make_split(effects, kind="similarity", folds=folds, seed=seed, embedding=model.sources[0])

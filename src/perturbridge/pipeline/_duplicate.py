@@ -10,18 +10,18 @@ import numpy as np
 from perturbridge._rng import as_rng
 from perturbridge.evaluation import DUPLICATE, METRICS, Scorer
 from perturbridge.screens import pseudobulk
-from perturbridge.values import UNASSIGNED_CODE, Prediction, ScoreTable
+from perturbridge.values import UNASSIGNED_CODE, Effects, Prediction, ScoreTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from perturbridge.values import Effects, PerturbationName, Screen
+    from perturbridge.values import PerturbationName, Screen
 
 __all__ = ["half_effects", "score_duplicate"]
 
-Halves = tuple["Effects", "Effects"]
+Halves = tuple[Effects, Effects]
 
 
 def half_effects(screen: Screen, *, seed: int) -> Halves:
@@ -37,7 +37,9 @@ def half_effects(screen: Screen, *, seed: int) -> Halves:
     first = _half(screen, as_rng(seed))
     sides = (np.where(chosen, screen.perturbation_codes, UNASSIGNED_CODE) for chosen in (first, ~first))
     one, other = (
-        pseudobulk(replace(screen, perturbation_codes=codes, findings=()), min_cells=1, on_few="drop")
+        pseudobulk(
+            replace(screen, perturbation_codes=codes, other_controls=None, findings=()), min_cells=1, on_few="drop"
+        )
         for codes in sides
     )
     return one, other
@@ -63,7 +65,7 @@ def score_duplicate(
     halves: Halves,
     perturbations: Sequence[PerturbationName],
     *,
-    train: Sequence[PerturbationName] | None,
+    train: Sequence[PerturbationName] | Effects | None,
     fold: str = "",
     metrics: Sequence[str] | None = None,
     split_hash: str = "",
@@ -77,7 +79,7 @@ def score_duplicate(
     perturbations
         Those the models are scored on; the ones with a single cell are left out.
     train
-        Training perturbations, the reference of some metrics, from the second half.
+        Training perturbations, the reference of some metrics, from the second half; or effects of training cells.
     fold, metrics, split_hash
         As in `score`.
     """
@@ -95,9 +97,12 @@ def score_duplicate(
         detail=("",) * len(names),
         model=DUPLICATE,
     )
+    wanted = tuple(metrics or METRICS)
+    if isinstance(train, Effects):
+        # Their mean holds the noise of neither half.
+        return Scorer(other, names, train=train).score(twin, fold=fold, metrics=wanted, split_hash=split_hash)
     known = [name for name in train or () if name in both]
     scorer = Scorer(other, names, train=known or None)
-    wanted = tuple(metrics or METRICS)
     against_mean = [name for name in wanted if METRICS[name].reference == "training mean"]
     rest = [name for name in wanted if name not in against_mean]
     tables = [scorer.score(twin, fold=fold, metrics=rest, split_hash=split_hash)] if rest else []

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from perturbridge._checks import one_of
-from perturbridge._files import atomic_file
 from perturbridge._rng import as_rng
 from perturbridge.errors import DataError
+from perturbridge.screens import write_anndata
 from perturbridge.values import CONTROL_CODE, Finding
 
 from ._clouds import values_of_cells
@@ -101,8 +101,7 @@ def write_cell_eval(
         obs=pd.DataFrame({"target": pd.Categorical(labels)}, index=index),
         var=pd.DataFrame(index=pd.Index(screen.genes, dtype=object)),
     )
-    with atomic_file(path) as temporary:
-        table.write_h5ad(temporary)
+    write_anndata(table, path)
     if not n_cut:
         return ()
     message = f"{n_cut:,} of {sum(b.size for b in blocks):,} exported values were below 0 and are written as 0."

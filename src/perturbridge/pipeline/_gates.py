@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perturbridge.screens import make_split
 from perturbridge.values import Finding
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ def profile_gates(effects: Effects, embeddings: Sequence[GeneEmbedding], *, spli
     embeddings
         Sources of the model.
     split
-        Its first fold names the test perturbations.
+        Its first fold names the test perturbations; where it divides cells, perturbations are drawn instead.
     """
     from perturbridge.audit import check_delta, check_embedding
 
+    if split.by:
+        split = make_split(effects, folds=min(5, len(effects.perturbations)), seed=split.seed)
     measured = set(effects.perturbations)
     test = [name for name in split.folds[0].test if name in measured]
     checks = [check_delta(effects)]

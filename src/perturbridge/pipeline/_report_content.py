@@ -8,6 +8,7 @@ from perturbridge.plotting import figure_svg, plot_strength
 from perturbridge.report import Figure, Report, Section, Table
 
 from ._report_scores import all_metrics, coverage, how_good, strata
+from ._report_subject import ScoredModel
 from ._report_where import what_it_predicts, where
 from ._summary import finding_lines, number, targets_sentence
 
@@ -54,7 +55,7 @@ def report_content(
             *checks,
             how_good(manifest, validation),
             where(manifest, validation),
-            what_it_predicts(effects, validation),
+            _predicted(effects, validation),
             *cells,
             *strata(validation),
             *coverage(manifest, validation),
@@ -68,6 +69,21 @@ def report_content(
     )
 
 
+def _predicted(effects: Effects, validation: CrossValidation) -> Section:
+    """Where cells are held out each fold has test effects of its own; those of the first are shown beside its predictions."""
+    if validation.measured is None:
+        return what_it_predicts(effects, validation)
+    fold, by = validation.split.folds[0], validation.split.by
+    shown = ScoredModel(
+        model=validation.model,
+        scores=validation.scores,
+        baselines=validation.baselines,
+        held_out=validation.predictions[fold.name],
+    )
+    told = f"Predictions of the fold that holds out {by} {', '.join(fold.held_out)}, beside what was measured there."
+    return what_it_predicts(validation.measured, shown, told=told)
+
+
 def _asked(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     screen, split = manifest["screen"], validation.split
     n = len({name for fold in split.folds for name in fold.test})
@@ -75,15 +91,25 @@ def _asked(manifest: Mapping[str, Any], validation: CrossValidation) -> Section:
     kinds = {
         "perturbation": "whole perturbations are held out",
         "combination": "genes are held out, and with them every combination they are in",
+        "similarity": "perturbations that the first embedding sees as alike are held out together",
     }
+    if split.by:
+        unseen = (
+            f"To find out, all cells of some levels of {split.by} were held out, in {len(split.folds)} folds; {n} perturbations were "
+            "predicted there from effects measured on the other cells alone, and scored against the controls of the held-out cells"
+        )
+    else:
+        unseen = (
+            f"To find out, {n} perturbations were predicted without having been seen, in {len(split.folds)} folds "
+            f"({kinds.get(split.kind, 'a split of your own')})"
+        )
+    whose = f"in a {split.kind} it was not measured in" if split.by else "nobody has measured"
     return Section(
         title="What was asked",
         sentences=(
-            f"Can the effect of a perturbation nobody has measured be predicted in this screen ({screen['n_cells']:,} cells, "
+            f"Can the effect of a perturbation {whose} be predicted in this screen ({screen['n_cells']:,} cells, "
             f"{screen['n_genes']:,} genes, {screen['n_perturbations']:,} perturbations), from {sources}?",
-            f"To find out, {n} perturbations were predicted without having been seen, in {len(split.folds)} folds "
-            f"({kinds.get(split.kind, 'a split of your own')}), beside {len(validation.baselines)} baselines fitted on the same "
-            f"training rows: {', '.join(validation.baselines)}.",
+            f"{unseen}, beside {len(validation.baselines)} baselines fitted on the same training rows: {', '.join(validation.baselines)}.",
         ),
     )
 

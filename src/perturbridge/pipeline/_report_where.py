@@ -124,8 +124,10 @@ def _table(facts: Sequence[Mapping[str, Any]], validation: Subject) -> Table:
     )
 
 
-def what_it_predicts(effects: Effects, validation: Subject) -> Section:
-    """Maps of Δ, and a good, a middling and a bad prediction gene by gene."""
+def what_it_predicts(
+    effects: Effects, validation: Subject, *, told: str = "Predictions of perturbations that were held out."
+) -> Section:
+    """Maps of Δ, and a good, a middling and a bad prediction gene by gene; `told` says what is predicted."""
     prediction = validation.held_out
     order = [effects.genes.index(gene) for gene in prediction.genes] if prediction.genes != effects.genes else None
     measured = effects.delta[effects.rows(prediction.perturbations)]
@@ -146,8 +148,7 @@ def what_it_predicts(effects: Effects, validation: Subject) -> Section:
     return Section(
         title="What it predicts",
         sentences=(
-            "Predictions of perturbations that were held out. Three are shown gene by gene: the best, the middle and the worst by Pearson "
-            "against control.",
+            f"{told} Three are shown gene by gene: the best, the middle and the worst by Pearson against control.",
         ),
         figures=tuple(figures),
     )

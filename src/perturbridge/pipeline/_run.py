@@ -16,11 +16,13 @@ from ._cell_files import write_cell_level
 from ._cell_level import CellLevel, cell_level
 from ._cell_scores import LevelComparison, compare_levels
 from ._config import RunConfig, config_to_toml
+from ._controls import control_records
 from ._cross_validate import CrossValidation, cross_validate
 from ._duplicate import half_effects
 from ._embedding_files import coverage_report
 from ._folder import new_folder
 from ._gates import gate_findings, profile_gates
+from ._held_out_cells import fold_records, holds_out_cells, write_held_out
 from ._inputs import load_effects, load_embeddings, load_screen
 from ._manifest import environment, write_json
 from ._perturbation_facts import perturbation_facts
@@ -109,7 +111,9 @@ def run(
             split=split,
             folds=config.folds,
             seed=config.seed,
-            halves=half_effects(screen, seed=config.seed),
+            halves=None if holds_out_cells(split) else half_effects(screen, seed=config.seed),
+            screen=screen,
+            min_cells=config.min_cells,
             progress=lambda done, total: tell("fits", done, total),
         )
         model.fit(effects)
@@ -224,12 +228,18 @@ def _manifest(
                 "target_sum": normalization.target_sum,
                 "evidence": normalization.evidence,
             },
+            "controls": control_records(screen, effects),
             "explanation": list(screen.explanation),
             "fingerprint": effects.fingerprint,
         },
-        "findings": _findings((*screen.findings, *effects.findings)),
+        "findings": _findings((*screen.findings, *effects.findings, *validation.findings)),
         "targets": target_changes(effects),
-        "split": {"kind": validation.split.kind, "folds": len(validation.split.folds), "hash": validation.split.hash},
+        "split": {
+            "kind": validation.split.kind,
+            "folds": len(validation.split.folds),
+            "hash": validation.split.hash,
+            **fold_records(validation.split),
+        },
         "model": {"name": model.name, "all": model.report_, "folds": validation.reports},
         "scores": records(validation.summary()),
         "comparison": comparison,
@@ -248,4 +258,5 @@ def _write(
     write_scores(validation.scores, folder / "scores.parquet")
     write_effects(effects, folder / "effects.h5ad")
     write_prediction(validation.held_out, folder / "predictions.h5ad")
+    write_held_out(folder, validation.split, validation.predictions)
     model.save(folder / "model")

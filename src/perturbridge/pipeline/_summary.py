@@ -103,10 +103,12 @@ def verdict(validation: CrossValidation, comparison: Sequence[Mapping[str, Any]]
         Records of its `comparison()`, which is dear enough to be made once.
     """
     n = len({str(name) for fold in validation.split.folds for name in fold.test})
-    return against_baselines(comparison, n=n) + _on_mean(validation) + _on_shuffled(validation)
+    by = validation.split.by
+    what = f"perturbations in held-out levels of {by}" if by else "held-out perturbations"
+    return against_baselines(comparison, n=n, what=what) + _on_mean(validation) + _on_shuffled(validation)
 
 
-def against_baselines(comparison: Sequence[Mapping[str, Any]], *, n: int) -> str:
+def against_baselines(comparison: Sequence[Mapping[str, Any]], *, n: int, what: str = "held-out perturbations") -> str:
     """Say on which headline metrics the model of these records is better or worse than the best baseline, of `n` perturbations."""
     groups: dict[str, list[str]] = {"won": [], "lost": [], "open": []}
     for row in comparison:
@@ -118,7 +120,7 @@ def against_baselines(comparison: Sequence[Mapping[str, Any]], *, n: int) -> str
         groups[outcome].append(f"{row['metric']} ({pair})")
     words = {"won": "better on", "open": "no difference shown on", "lost": "worse on"}
     found = "; ".join(f"{words[key]} {', '.join(names)}" for key, names in groups.items() if names)
-    text = f"On {n} held-out perturbations, against the best baseline of each metric: {found or 'nothing could be compared'}."
+    text = f"On {n} {what}, against the best baseline of each metric: {found or 'nothing could be compared'}."
     if not groups["won"]:
         text += " Nothing here shows that this model predicts these effects better than a baseline does."
     return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from . import simulate
 from ._cells import Cells, canonical_labels, control_cells, open_cells
-from ._describe import describe_screen
+from ._describe import control_kinds_of, describe_screen
 from ._log_rows import LogRows, log_rows
 from ._read import open_source, read_screen
 from .files._obsm import COORDINATE_SUFFIXES, read_coordinates
@@ -17,6 +17,7 @@ from .files._source_array import ArraySource
 from .meaning._labels import LabelRule, parse_label
 from .meaning._presets import PRESETS, Preset
 from .saving._cells_write import cells_to_anndata, write_cells
+from .saving._h5ad_write import write_anndata
 from .saving._latents import read_latent, write_latent
 from .saving._profiles_read import read_effects, read_prediction
 from .saving._profiles_write import write_effects, write_prediction
@@ -25,6 +26,7 @@ from .splitting._by_level import split_screen
 from .splitting._by_similarity import nearest_training
 from .splitting._splits import make_split
 from .splitting._splits_io import read_split, write_split
+from .splitting._trimmed import trim_split
 from .summing._on_target import TargetChange, target_changes
 from .summing._pseudobulk import pseudobulk
 
@@ -40,6 +42,7 @@ __all__ = [
     "canonical_labels",
     "cells_to_anndata",
     "control_cells",
+    "control_kinds_of",
     "describe_screen",
     "log_rows",
     "make_split",
@@ -57,6 +60,8 @@ __all__ = [
     "simulate",
     "split_screen",
     "target_changes",
+    "trim_split",
+    "write_anndata",
     "write_cells",
     "write_effects",
     "write_latent",

@@ -12,12 +12,11 @@ from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE, Finding
 
 from ._confounding import cells_by_context, confounding, confounding_finding
 from .files._source_csc import CscSource
-from .meaning._labels import control_kind
 
 if TYPE_CHECKING:
     from perturbridge.values import Labels, Screen
 
-__all__ = ["describe_screen"]
+__all__ = ["control_kinds_of", "describe_screen"]
 
 _FEW = (2, 10, 30)
 _SMALLEST = 2
@@ -34,11 +33,13 @@ def describe_screen(screen: Screen) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain JSON types: numbers of cells, genes and perturbations; cells per perturbation and the smallest; controls per context and
+        Plain JSON types: numbers of cells, genes and perturbations; kinds of controls, the baseline's and others; cells per perturbation and the smallest; controls per context and
         the confounding of perturbation and context; what the values are and where; whether the targets are measured; `explanation` and `findings`; `next`, the command to type next.
     """
     codes = screen.perturbation_codes
     n_cells = np.bincount(codes[codes >= 0], minlength=len(screen.perturbations))
+    other = screen.other_controls
+    unassigned = (codes == UNASSIGNED_CODE) & (other.codes < 0 if other is not None else True)
     told = confounding(screen)
     findings = (
         *screen.findings,
@@ -57,10 +58,11 @@ def describe_screen(screen: Screen) -> dict[str, Any]:
         "n_single_genes": sum(name.is_single for name in screen.perturbations),
         "n_combinations": sum(not name.is_single for name in screen.perturbations),
         "n_control_cells": int(np.count_nonzero(codes == CONTROL_CODE)),
-        "n_unassigned_cells": int(np.count_nonzero(codes == UNASSIGNED_CODE)),
+        "n_unassigned_cells": int(np.count_nonzero(unassigned)),
         "perturbation_column": screen.perturbation_column,
         "control_labels": list(screen.control_labels),
-        "control_kinds": sorted({control_kind(label) or "control" for label in screen.control_labels}),
+        "n_other_control_cells": 0 if other is None else int(np.count_nonzero(other.codes >= 0)),
+        "control_kinds": control_kinds_of(screen),
         "cells_per_perturbation": _spread(n_cells),
         "smallest_perturbations": _smallest(screen, n_cells),
         "context": _grouping(screen.context),
@@ -73,6 +75,26 @@ def describe_screen(screen: Screen) -> dict[str, Any]:
         "findings": [finding.as_json() for finding in findings],
         "next": _next(screen, n_small=int(np.count_nonzero(n_cells < _SMALLEST))),
     }
+
+
+def control_kinds_of(screen: Screen) -> list[dict[str, Any]]:
+    """Return for each kind of controls its cells, the contexts that hold any, and whether it is the baseline or kept apart."""
+    rows = []
+    for role, labels in (("baseline", screen.control_kinds), ("apart", screen.other_controls)):
+        for i, kind in enumerate(labels.categories if labels else ()):
+            cells = labels.codes == i if labels else np.zeros(0, dtype=bool)
+            if role == "baseline":
+                cells = cells & (screen.perturbation_codes == CONTROL_CODE)
+            there = np.unique(screen.context.codes[cells]) if screen.context else np.zeros(1, dtype=int)
+            rows.append(
+                {
+                    "kind": kind,
+                    "role": role,
+                    "n_cells": int(np.count_nonzero(cells)),
+                    "n_contexts": int(np.count_nonzero(there >= 0)),
+                }
+            )
+    return rows
 
 
 def _bytes_on_disk(path: str | None) -> int | None:
@@ -158,7 +180,9 @@ def _context_findings(screen: Screen) -> list[Finding]:
     if labels is None:
         return []
     found = []
-    blank = int(np.count_nonzero((labels.codes < 0) & (codes != UNASSIGNED_CODE)))
+    other = screen.other_controls
+    named = (codes != UNASSIGNED_CODE) | (other.codes >= 0 if other is not None else False)
+    blank = int(np.count_nonzero((labels.codes < 0) & named))
     if blank:
         message = f"{blank:,} cells have no label in {labels.column!r} and will be left out."
         found.append(Finding(level="warning", code="missing_context", message=message, count=blank))

@@ -64,7 +64,9 @@ def read_screen(  # noqa: PLR0913 one keyword for each thing a file may call by 
     perturbation
         Cell column that names the perturbation.
     control
-        Label or labels of control cells; by default every usual spelling.
+        Labels of the control cells that are the baseline, or kinds of them: `"non-targeting"`, `"safe-targeting"`, `"intergenic"`,
+        `"reporter"`, `"untreated"`, `"control"`. By default every usual spelling of one kind, the first of non-targeting, control,
+        safe-targeting, intergenic, reporter and untreated that occurs. Controls of other kinds are kept apart (`Screen.other_controls`).
     context
         Cell column of the technical grouping whose controls a cell is compared with; several joined by commas for their
         combinations; `"none"` for one context.
@@ -120,6 +122,8 @@ def read_screen(  # noqa: PLR0913 one keyword for each thing a file may call by 
         preset="explicit" if perturbation or controls or context else preset or "detected",
         perturbation_column=reading.column.name,
         control_labels=tuple(reading.controls),
+        control_kinds=reading.control_kinds(),
+        other_controls=reading.other_controls(),
         explanation=(*labels.explanation, *groups.explanation, where.explanation, table.explanation),
         findings=(
             *container.findings,

@@ -12,7 +12,7 @@ from ._alignment import Alignment, Displacement
 from ._alignment_reports import DisplacementReport, PlanReport
 from ._audit import VERDICTS, AuditReport, Check, Verdict
 from ._decoder import Decoder
-from ._effects import ContextTable, Effects
+from ._effects import ContextTable, Effects, OtherControls
 from ._embedding import EmbeddingCard, GeneEmbedding, Located
 from ._embedding_parts import pack_embedding, unpack_embedding
 from ._findings import Finding
@@ -54,6 +54,7 @@ __all__ = [
     "Located",
     "NearestMap",
     "Normalization",
+    "OtherControls",
     "PerturbationName",
     "PlanReport",
     "PredictedCells",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ._findings import Finding
 
-__all__ = ["ContextTable", "Effects"]
+__all__ = ["ContextTable", "Effects", "OtherControls"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,6 +62,44 @@ class ContextTable:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class OtherControls:
+    """Δ_k = mean_k − Σ_b (n_kb / n_k) · control mean_b of controls of a kind k that is not the baseline: what a control does by itself.
+
+    Parameters
+    ----------
+    kinds
+        `"safe-targeting"`, `"intergenic"`, … `(n_kinds,)`.
+    n_cells
+        Cells beside baseline controls of their context `(n_kinds,)`.
+    delta
+        Δ, log1p-CP10k, `(n_kinds, n_genes)`.
+    noise
+        Variance of each Δ from sampling cells, the baseline's too, `(n_kinds, n_genes)`; NaN where a kind has one cell.
+    """
+
+    kinds: tuple[str, ...]
+    n_cells: NDArray[np.int64]
+    delta: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n = len(unique_names("kinds of controls", self.kinds))
+        for field, dtype in (("n_cells", np.int64), ("delta", np.float64)):
+            shape = (n,) if field == "n_cells" else (n, None)
+            object.__setattr__(self, field, array_of(field, getattr(self, field), shape=shape, dtype=dtype))
+
+    @property
+    def size(self) -> NDArray[np.float64]:
+        """Root mean square of Δ over genes `(n_kinds,)`."""
+        return np.asarray(np.sqrt((self.delta**2).mean(axis=1)), dtype=np.float64)
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """The same of a Δ that sampling alone makes `(n_kinds,)`."""
+        return np.asarray(np.sqrt(self.noise.mean(axis=1)), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Effects:
     """Δ_p = mean_p − Σ_b (n_pb / n_p) · control mean_b, for every perturbation p over contexts b.
 
@@ -83,6 +121,8 @@ class Effects:
         Cells in which a gene was seen `(n_perturbations, n_genes)`, or None.
     contexts
         Cells and controls by context, or None where only profiles are known.
+    other_controls
+        Controls of kinds that are not the baseline, or None.
     fingerprint
         SHA-256 of what was summed; the same for every chunk size. Travels with everything fitted.
     findings
@@ -97,6 +137,7 @@ class Effects:
     variance: NDArray[np.float64] | None = None
     detected: NDArray[np.int64] | None = None
     contexts: ContextTable | None = None
+    other_controls: OtherControls | None = None
     fingerprint: str = ""
     findings: tuple[Finding, ...] = ()
 

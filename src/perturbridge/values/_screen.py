@@ -141,7 +141,12 @@ class Screen:
     preset
         Name of the preset that was used, `"explicit"` or `"detected"`.
     perturbation_column, control_labels
-        Where the perturbations were read from, and which of its labels are controls; empty where there is no file.
+        Where the perturbations were read from, and which of its labels are the baseline; empty where there is no file.
+    control_kinds
+        Kind of each cell that has `CONTROL_CODE` (non-targeting, safe-targeting, …); None where that is not known.
+    other_controls
+        Kind of each control cell that is not the baseline, whose perturbation code is `UNASSIGNED_CODE`; -1 for every other cell. Such
+        cells are summed apart and never predicted. None where all controls are the baseline.
     explanation
         How columns and control were found, one sentence each.
     findings
@@ -160,6 +165,8 @@ class Screen:
     preset: str = "explicit"
     perturbation_column: str = ""
     control_labels: tuple[str, ...] = ()
+    control_kinds: Labels | None = None
+    other_controls: Labels | None = None
     explanation: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
 
@@ -178,12 +185,16 @@ class Screen:
         if codes.size and (codes.min() < UNASSIGNED_CODE or codes.max() >= len(self.perturbations)):
             problem = f"A perturbation code lies outside {UNASSIGNED_CODE}..{len(self.perturbations) - 1}."
             raise DataError(problem, cure="Build the screen with read_screen or simulate.screen.")
+        if self.other_controls is not None and (codes[self.other_controls.codes >= 0] != UNASSIGNED_CODE).any():
+            problem = "Some cells are controls that are not the baseline and have a perturbation code as well."
+            raise DataError(problem, cure="Build the screen with read_screen or simulate.screen.")
         if list(self.perturbations) != sorted(set(self.perturbations)):
             problem = "The perturbations of a screen are not sorted and unique."
             raise DataError(problem, cure="Build the screen with read_screen or simulate.screen.")
 
     def _groupings(self) -> tuple[Labels, ...]:
-        return tuple(g for g in (self.context, self.sample, self.state) if g is not None)
+        every = (self.context, self.sample, self.state, self.control_kinds, self.other_controls)
+        return tuple(g for g in every if g is not None)
 
     @property
     def n_cells(self) -> int:

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import settings
+from anndata import AnnData, settings
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perturbridge.errors import DataError
 from perturbridge.screens import read_screen
@@ -35,7 +37,7 @@ CONVENTIONS = {
         "perturbation",
         ["NO_SITE_1", "ONE_NON-GENE_SITE_4", "A_1", "A_2,B_1"],
         ["A", "A+B"],
-        ["NO_SITE_1", "ONE_NON-GENE_SITE_4"],
+        ["NO_SITE_1"],
     ),
     "adamson": ("perturbation", ["63(mod)_pBA580", "A_pDS031", "B_pDS2", "*"], ["A", "B"], ["63(mod)_pBA580"]),
     "norman raw": (
@@ -68,7 +70,7 @@ def test_every_convention_is_found_without_arguments(make_adata, convention):
         label, code = labels[i % len(labels)], screen.perturbation_codes[i]
         if label in controls:
             assert code == CONTROL_CODE
-        elif label in ("control", "*", "na"):
+        elif label in ("control", "*", "na", "ONE_NON-GENE_SITE_4"):
             assert code == UNASSIGNED_CODE
         else:
             assert code >= 0
@@ -203,8 +205,15 @@ def test_unassigned_cells_are_counted_with_their_labels(make_adata):
 
 def test_a_control_that_was_left_out_is_pointed_at(make_adata):
     screen = read_screen(make_adata(["ctrl", "A+ctrl", "non-targeting"]), control="ctrl")
-    finding = next(f for f in screen.findings if f.code == "unassigned_labels")
-    assert "'non-targeting' reads like a control but is not among those used" in finding.message
+    finding = next(f for f in screen.findings if f.code == "several_control_kinds")
+    assert "the baseline is control 16 cells; 16 cells are kept apart" in finding.message
+    assert "(non-targeting 16)" in finding.message
+    assert screen.other_controls.categories == ("non-targeting",)
+    # In a file that tags cells without a guide `control` these are no controls of any kind.
+    dixit = read_screen(make_adata(["INTERGENIC1", "control", "A", "B"], column="perturbation"))
+    finding = next(f for f in dixit.findings if f.code == "unassigned_labels")
+    assert "'control' reads like a control but is not among those used" in finding.message
+    assert dixit.other_controls is None
 
 
 def test_labels_that_cannot_be_split_and_guides_that_were_joined_are_said(make_adata):
@@ -251,21 +260,66 @@ def test_guides_name_the_perturbation_where_nothing_else_does(make_adata, form):
     assert read_screen(adata).perturbation_column == "condition"
 
 
-def test_controls_of_several_kinds_are_counted_and_can_be_told_apart(make_adata):
+def test_controls_of_several_kinds_are_kept_apart(make_adata):
     labels = ["non-targeting_1", "non-targeting_2", "safe-targeting_1", "INTERGENIC3", "A", "B"]
     adata = make_adata(labels, obs={})
     screen = read_screen(adata)
     (finding,) = [f for f in screen.findings if f.code == "several_control_kinds"]
-    assert "3 kinds and are pooled: non-targeting 16, intergenic 8, safe-targeting 8 cells" in finding.message
-    assert (screen.perturbation_codes == CONTROL_CODE).sum() == 32
-    one = read_screen(adata, control="non-targeting")
-    assert one.control_labels == ("non-targeting_1", "non-targeting_2")
-    assert (one.perturbation_codes == CONTROL_CODE).sum() == 16
-    assert (one.perturbation_codes == UNASSIGNED_CODE).sum() == 16
+    assert "the baseline is non-targeting 16 cells; 16 cells are kept apart" in finding.message
+    assert "(intergenic 8, safe-targeting 8)" in finding.message
+    assert "--control non-targeting --control intergenic --control safe-targeting pools them all" in finding.message
+    assert not [f for f in screen.findings if f.code == "unassigned_labels"]
+    other = screen.other_controls
+    for i in range(48):
+        label, code = labels[i % 6], screen.perturbation_codes[i]
+        assert (code == CONTROL_CODE) == label.startswith("non-")
+        kind = other.categories[other.codes[i]] if other.codes[i] >= 0 else ""
+        assert kind == {"safe-targeting_1": "safe-targeting", "INTERGENIC3": "intergenic"}.get(label, "")
+        assert (screen.control_kinds.codes[i] == 0) == (code == CONTROL_CODE)
+    same = read_screen(adata, control="non-targeting")
+    assert same.control_labels == screen.control_labels == ("non-targeting_1", "non-targeting_2")
+    np.testing.assert_array_equal(same.other_controls.codes, other.codes)
     two = read_screen(adata, control=["safe-targeting", "INTERGENIC3"])
     assert sorted(two.control_labels) == ["INTERGENIC3", "safe-targeting_1"]
+    assert two.control_kinds.categories == ("intergenic", "safe-targeting")
+    assert two.other_controls.categories == ("non-targeting",)
+    every = read_screen(adata, control=["non-targeting", "intergenic", "safe-targeting"])
+    (finding,) = [f for f in every.findings if f.code == "several_control_kinds"]
+    assert "pools 3 kinds of controls: non-targeting 16 and intergenic 8 and safe-targeting 8 cells" in finding.message
+    assert (every.perturbation_codes == CONTROL_CODE).sum() == 32
+    assert every.other_controls is None
     with pytest.raises(DataError, match=r"none of the control labels 'reporter'"):
         read_screen(adata, control="reporter")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_cells_with_several_control_guides_have_the_kind_of_their_guides(make_adata, swapped):
+    labels = [
+        "non-targeting_1|non-targeting_7",
+        "safe-targeting_1|safe-targeting_2",
+        "non-targeting_1|safe-targeting_2",
+    ]
+    labels = [*(labels[::-1] if swapped else labels), "A_1|non-targeting_1", "B_2"]
+    screen = read_screen(make_adata(labels, column="feature_call", genes=GENES))
+    assert [str(p) for p in screen.perturbations] == ["A", "B"]
+    assert screen.control_labels == ("non-targeting_1|non-targeting_7",)
+    assert screen.other_controls.categories == ("mixed", "safe-targeting")
+    named = read_screen(make_adata(labels, column="feature_call", genes=GENES), control="safe-targeting")
+    assert named.control_labels == ("safe-targeting_1|safe-targeting_2",)
+    assert named.other_controls.categories == ("mixed", "non-targeting")
+
+
+@given(st.permutations(["NT_1", "safe-targeting_1", "INTERGENIC2", "lacZ", "untreated", "ctrl"]), st.integers(1, 6))
+def test_the_first_kind_that_occurs_is_the_baseline(labels, n):
+    preferred = ["NT_1", "ctrl", "safe-targeting_1", "INTERGENIC2", "lacZ", "untreated"]
+    there = [label for label in preferred if label in labels[:n]]
+    if {"ctrl", "INTERGENIC2"} <= set(there) and "NT_1" not in there:
+        there = ["INTERGENIC2"]
+    adata = AnnData(np.ones((24, 2), dtype="f4"), var=pd.DataFrame(index=["A", "B"]))
+    adata.obs = pd.DataFrame({"gene": [[*labels[:n], "A", "B"][i % (n + 2)] for i in range(24)]}, index=adata.obs_names)
+    screen = read_screen(adata, x_is="counts")
+    assert screen.control_labels == (there[0],)
+    assert [str(p) for p in screen.perturbations] == ["A", "B"]
 
 
 PRESET_FILES = {

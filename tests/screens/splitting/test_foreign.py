@@ -6,6 +6,7 @@ import csv
 import os
 import pickle
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from perturbridge.errors import DataError, LeakageError
 from perturbridge.screens import make_split, read_split, write_split
 from perturbridge.values import as_names
 
+WRITTEN = Path(__file__).parents[1] / "golden" / "gears_0_1_2"
 NAMES = ["A", "B", "C", "D", "E", "A+B", "C+D", "A+E", "HLA-A", "=1", "naïve <b>"]
 
 
@@ -59,9 +61,45 @@ def test_gears_reads_what_is_written(tmp_path):
     assert set(told) == {"train", "val", "test"}
     assert all("+" in condition for side in told.values() for condition in side)
     (fold,) = read_split(tmp_path / "s.pkl").folds
-    assert (fold.train, fold.test) == (split.folds[1].train, split.folds[1].test)
+    assert (set(fold.train), fold.test) == (set(split.folds[1].train), split.folds[1].test)
     with pytest.raises(DataError, match="holds one fold and the split has 3"):
         write_split(split, tmp_path / "s.pkl")
+
+
+def test_a_split_of_gears_itself_is_read():
+    """Written by `PertData.prepare_split` of cell-gears 0.1.2 (`make_gears.py` beside them); one subgroup holds a numpy text."""
+    (fold,) = read_split(WRITTEN / "toy_simulation_1_0.75.pkl").folds
+    assert [str(n) for n in fold.train] == [
+        *["G0", "G1", "G2", "G5", "G8", "G9", "G10", "G11", "G0+G1", "G4", "G4+G5", "G8+G9"]
+    ]
+    assert dict(zip(map(str, fold.test), fold.strata, strict=True)) == {
+        **dict.fromkeys(("G3", "G6", "G7"), "single unseen"),
+        **dict.fromkeys(("G2+G3", "G0+G6", "G1+G7", "G3+G8"), "1/2 seen"),
+        "G10+G11": "2/2 seen",
+    }
+    (fold,) = read_split(WRITTEN / "toy_single_1_0.75.pkl").folds
+    assert [str(n) for n in fold.test] == ["G3"]
+
+
+def test_gears_finds_what_is_written_under_its_own_spelling(tmp_path):
+    """Its data loader takes `dataset_processed[condition]` for every condition of all three sides, and stacks what `val` gives."""
+    sets = pickle.loads((WRITTEN / "toy_simulation_1_0.75.pkl").read_bytes())
+    graphs = {condition: [object()] for side in sets.values() for condition in side} | {"ctrl+G0": [object()]}
+    read = read_split(WRITTEN / "toy_simulation_1_0.75.pkl")
+    write_split(read, tmp_path / "s.pkl", conditions=list(graphs))
+    told = pickle.loads((tmp_path / "s.pkl").read_bytes())
+    assert {side: len([g for c in told[side] for g in graphs[c]]) for side in told} == {
+        "train": 13,
+        "val": 1,
+        "test": 8,
+    }
+    assert "ctrl" in told["train"]
+    assert {"G0+ctrl", "ctrl+G0"} <= set(told["train"])
+    assert "G7+G1" in told["test"]
+    (fold,) = read_split(tmp_path / "s.pkl").folds
+    assert (set(fold.train), fold.test) == (set(read.folds[0].train), read.folds[0].test)
+    with pytest.raises(DataError, match=r"20 of 20 perturbations are none of the 1 conditions.*conditions=adata"):
+        write_split(read, tmp_path / "s.pkl", conditions=["ctrl"])
 
 
 class _Harm:

@@ -17,11 +17,12 @@ from perturbridge.values import Finding
 from ._column import Column, column_of_values
 from ._features import expressed, gem_groups
 from ._market import market_header, read_market
-from ._source_array import ArraySource
+from ._source_market import MarketSource, Shelf
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from perturbridge.values import CountSource
@@ -47,7 +48,7 @@ _TOTALS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Bridge:
-    """Tables and the matrix of a folder; the matrix is in memory, since text cannot be read by cell.
+    """Tables of a folder and where its matrix lies, which is read when a cell is asked for.
 
     Parameters
     ----------
@@ -59,8 +60,12 @@ class Bridge:
         Its index or the barcodes, or empty.
     genes
         `genes.tsv` as text, `(n_genes, n_columns)`; the first column is the index.
-    matrix
-        CSR `(n_cells, n_genes)`.
+    market, turned
+        The text matrix, and whether it lies genes x cells.
+    kept
+        Its columns that are genes `(n_genes,)`, None for all.
+    shelf
+        Holds the matrices of a screen that are in memory.
     findings
         How the matrix lay in its file, and what beside genes was left out of it.
     """
@@ -69,7 +74,10 @@ class Bridge:
     cells: pd.DataFrame
     cell_names_: tuple[str, ...]
     genes: pd.DataFrame
-    matrix: csr_matrix[Any]
+    market: Path
+    turned: bool
+    kept: NDArray[np.int64] | None
+    shelf: Shelf
     findings: tuple[Finding, ...]
     logged: bool = False
 
@@ -109,9 +117,19 @@ class Bridge:
 
     def source(self, place: str, *, gene_names: tuple[str, ...] = ()) -> CountSource:
         """A reader for the matrix."""
-        return ArraySource(
-            self.matrix, f"{self.path}, {place}", cell_names=self.cell_names_, gene_names=gene_names, path=self.path
+        return MarketSource(
+            self.path,
+            shape=(len(self.cells), len(self.genes)),
+            read=self._matrix,
+            shelf=self.shelf,
+            description=f"{self.path}, {place}",
+            cell_names=self.cell_names_,
+            gene_names=gene_names,
         )
+
+    def _matrix(self) -> csr_matrix[Any]:
+        matrix = read_market(self.market, turned=self.turned)
+        return matrix if self.kept is None else matrix[:, self.kept]
 
 
 def is_bridge(folder: Path) -> bool:
@@ -119,8 +137,8 @@ def is_bridge(folder: Path) -> bool:
     return _matching(folder, _MATRICES) is not None
 
 
-def open_bridge(folder: Path) -> Bridge:
-    """Read the three files of a folder; which side of the matrix holds the cells follows from the lengths of the tables.
+def open_bridge(folder: Path, *, shelf: Shelf) -> Bridge:
+    """Read the tables of a folder; which side of the matrix holds the cells follows from their lengths.
 
     The matrix is `X.mtx` or `matrix.mtx`; the cells are in `meta.csv`, or their barcodes in `barcodes.tsv`; the genes in
     `genes.tsv` or `features.tsv`. Each may end in `.gz`, and a prefix that all share (`GSM123_matrix.mtx.gz`) is allowed.
@@ -133,7 +151,9 @@ def open_bridge(folder: Path) -> Bridge:
     market, meta, genes = (_find(folder, names) for names in (_MATRICES, _CELL_TABLES, _GENE_TABLES))
     cells, cell_names = _read_barcodes(meta) if "barcodes" in meta.name else _read_cells(meta)
     listed = _read_table(genes, sep="\t", header=None, quoting=csv.QUOTE_NONE)
-    shape = market_header(market).shape
+    header = market_header(market)
+    shape = header.shape
+    shelf.expect(header.n_values)
     straight = shape[0] == len(cells) and shape[1] in (len(listed), len(listed) - 1)
     turned = shape[1] == len(cells) and shape[0] in (len(listed), len(listed) - 1)
     if not (straight or turned):
@@ -142,21 +162,28 @@ def open_bridge(folder: Path) -> Bridge:
             problem,
             cure=f"Make one line of {meta.name} (after its header, where it has one) for each cell and one line of {genes.name} for each gene.",
         )
-    matrix = read_market(market)
     if straight and turned:
-        straight = _cells_are_rows(matrix, cells)
-    if not straight:
-        matrix = matrix.T.tocsr()
+        straight = _cells_are_rows(read_market(market), cells)
     layout = "cells x genes" if straight else "genes x cells, and was turned around"
     message = f"{market.name} is {shape[0]} x {shape[1]}: {layout}."
     finding = Finding(level="info", code="orientation", message=message, count=shape[0])
-    table = _name_columns(listed, has_header=len(listed) == matrix.shape[1] + 1)
+    table = _name_columns(listed, has_header=len(listed) == shape[1 if straight else 0] + 1)
     others: tuple[Finding, ...] = ()
+    genes_alone: NDArray[np.int64] | None = None
     if "feature_type" in table:
         kept, others = expressed(table["feature_type"].tolist(), where=str(folder))
-        table, matrix = table.iloc[kept], matrix if len(kept) == len(table) else matrix[:, kept]
+        genes_alone = None if len(kept) == len(table) else kept
+        table = table.iloc[kept]
     return Bridge(
-        path=str(folder), cells=cells, cell_names_=cell_names, genes=table, matrix=matrix, findings=(finding, *others)
+        path=str(folder),
+        cells=cells,
+        cell_names_=cell_names,
+        genes=table,
+        market=market,
+        turned=not straight,
+        kept=genes_alone,
+        shelf=shelf,
+        findings=(finding, *others),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perturbridge.errors import DataError
+from perturbridge.values import Finding
 
 from ._bridge import is_bridge, open_bridge
 from ._cell_table import find_cell_table, with_cells
@@ -16,6 +18,7 @@ from ._in_memory import open_in_memory
 from ._joined import join_containers
 from ._loom import is_loom, open_loom
 from ._node import is_zarr_folder
+from ._source_market import Shelf
 from ._tenx import is_tenx, open_tenx
 
 if TYPE_CHECKING:
@@ -40,7 +43,9 @@ _FOREIGN = (
 )
 
 
-def open_container(source: str | Path | Sequence[str | Path] | object, *, cells: str | Path | None = None) -> Container:
+def open_container(
+    source: str | Path | Sequence[str | Path] | object, *, cells: str | Path | None = None, text_budget: int = 2**30
+) -> Container:
     """Look into a screen, whatever it is kept in.
 
     Parameters
@@ -50,26 +55,29 @@ def open_container(source: str | Path | Sequence[str | Path] | object, *, cells:
         `plates/*.h5ad`, a list of paths, or an AnnData object.
     cells
         A table of the cells, matched by barcode.
+    text_budget
+        Bytes of text matrices that stay in memory; of those beyond, one at a time is.
 
     Raises
     ------
     DataError
         If it cannot be read, or holds several matrices that do not belong together.
     """
+    shelf = Shelf(text_budget)
     if isinstance(source, str | Path):
-        container = _open_path(Path(source))
+        container = _open_path(Path(source), shelf)
     elif isinstance(source, list | tuple):
-        container = _join([Path(path) for path in source], path=None)
+        container = _join([Path(path) for path in source], shelf, path=None)
     else:
         container = open_in_memory(source)
     return container if cells is None else with_cells(container, cells)
 
 
-def _open_path(path: Path) -> Container:
+def _open_path(path: Path, shelf: Shelf) -> Container:
     if not path.exists() and any(mark in path.name for mark in "*?["):
-        return _join(sorted(path.parent.glob(path.name)), path=str(path))
+        return _join(sorted(path.parent.glob(path.name)), shelf, path=str(path))
     if path.is_dir() and not is_zarr_folder(path):
-        return _open_folder(path)
+        return _open_folder(path, shelf)
     if path.is_file() and not zipfile.is_zipfile(path):
         _refuse_foreign(path)
     with open_file(path) as file:
@@ -79,19 +87,19 @@ def _open_path(path: Path) -> Container:
     return open_loom(str(path)) if loom else open_h5ad(path)
 
 
-def _open_folder(path: Path) -> Container:
+def _open_folder(path: Path, shelf: Shelf) -> Container:
     if is_bridge(path):
-        bridge = open_bridge(path)
+        bridge = open_bridge(path, shelf=shelf)
         return bridge if set(bridge.cell_columns()) - {"gem_group"} else _labeled(bridge, path)
     called = next((path / name for name in _CALLED if (path / name).exists()), None)
     if called is not None:
         # The output of Cell Ranger, whose other files are no screens.
-        return _open_path(called)
+        return _open_path(called, shelf)
     inside = sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES or is_zarr_folder(p))
     folders = sorted(p for p in path.iterdir() if p.is_dir() and is_bridge(p))
     if len(inside) + len(folders) > 0:
-        return _join(inside + folders, path=str(path))
-    return open_bridge(path)
+        return _join(inside + folders, shelf, path=str(path))
+    return open_bridge(path, shelf=shelf)
 
 
 def _labeled(container: Container, path: Path) -> Container:
@@ -100,12 +108,26 @@ def _labeled(container: Container, path: Path) -> Container:
     return container if table is None else with_cells(container, table)
 
 
-def _join(paths: Sequence[Path], *, path: str | None) -> Container:
+def _join(paths: Sequence[Path], shelf: Shelf, *, path: str | None) -> Container:
     if not paths:
         problem = f"No file matches {path!r}." if path else "The list of files is empty."
         raise DataError(problem, cure="Check the pattern, or pass the paths of the files.")
-    parts = [_open_path(one) for one in paths]
-    return parts[0] if len(parts) == 1 else join_containers(parts, [one.stem for one in paths], path=path)
+    parts = [_open_path(one, shelf) for one in paths]
+    if len(parts) == 1:
+        return parts[0]
+    joined = join_containers(parts, [one.stem for one in paths], path=path)
+    return replace(joined, findings=(*joined.findings, *_read_again(shelf, len(parts))))
+
+
+def _read_again(shelf: Shelf, n_files: int) -> list[Finding]:
+    if shelf.expected <= shelf.budget:
+        return []
+    message = (
+        f"The text matrices of {n_files} files take {shelf.expected / 1e9:.1f} GB of memory, more than the {shelf.budget / 1e9:.1f} GB that "
+        "stay in it; those beyond are read again, one at a time, in each pass over the cells. Written as one .h5ad (perturbridge.write_screen) "
+        "they are read by cell."
+    )
+    return [Finding(level="info", code="text_read_again", message=message, count=n_files)]
 
 
 def _refuse_foreign(path: Path) -> None:

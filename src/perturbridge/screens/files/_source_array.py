@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import RowChunk
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "named_cell"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +77,7 @@ class ArraySource:
 
     def locate(self, cell: int, gene: int | None = None, /) -> str:
         """Return the names of a cell and a gene, for a message."""
-        named = f"cell {self.cell_names[cell]!r} (row {cell})" if len(self.cell_names) else f"cell {cell}"
-        if gene is None:
-            return named
-        return f"{named}, gene {self.gene_names[gene]!r}" if len(self.gene_names) else f"{named}, gene {gene}"
+        return named_cell(cell, gene, cells=self.cell_names, genes=self.gene_names)
 
     def read_rows(self, start: int, stop: int) -> RowChunk:
         """Return cells `start` to `stop`, `stop` excluded.
@@ -107,3 +104,11 @@ class ArraySource:
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`, or None for a dense array."""
         return None if isinstance(self.matrix, np.ndarray) else self.matrix.indptr[1:].astype(np.int64)
+
+
+def named_cell(cell: int, gene: int | None, /, *, cells: Sequence[str], genes: Sequence[str]) -> str:
+    """Return a cell, and a gene where one is given, by name where names are known and else by position."""
+    named = f"cell {cells[cell]!r} (row {cell})" if len(cells) else f"cell {cell}"
+    if gene is None:
+        return named
+    return f"{named}, gene {genes[gene]!r}" if len(genes) else f"{named}, gene {gene}"

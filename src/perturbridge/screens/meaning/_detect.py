@@ -122,7 +122,7 @@ def _by_preset(container: Container, genes: GeneTable, preset: Preset, *, contro
         )
         raise DataError(problem, cure=f"Say perturbation=, one of {', '.join(map(repr, container.cell_columns()))}.")
     column = container.cell_column(columns[0])
-    wanted = tuple(control) or tuple(label for label in preset.controls if label in column.labels)
+    wanted = tuple(control) or tuple(c for c in named_controls(column, preset.controls) if c in column.labels)
     if preset.controls and not wanted:
         raise no_control(column, asked=preset.controls)
     return _explained(

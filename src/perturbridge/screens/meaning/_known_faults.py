@@ -33,6 +33,7 @@ def known_faults(labels: ChosenLabels) -> tuple[Finding, ...]:
     n = sum(reading.controls.values())
     message = (
         "This looks like the Adamson 2016 file of the GEARS benchmark: by a published comparison with the deposited data, over half "
-        "of its `ctrl` cells (13,647 of 24,263) are perturbed cells of another experiment; effects measured against them cannot be trusted."
+        "of its `ctrl` cells (13,647 of 24,263) are perturbed cells of another experiment; effects measured against the "
+        f"{n:,} `ctrl` cells here cannot be trusted."
     )
     return (Finding(level="warning", code="gears_adamson_controls", message=message, count=n, example="ctrl"),)

@@ -18,6 +18,7 @@ __all__ = [
     "control_kinds",
     "is_control_label",
     "is_unassigned_label",
+    "kind_of_controls",
     "parse_label",
     "rule_for",
 ]
@@ -40,6 +41,7 @@ _OF_KIND = MappingProxyType(
         for kind, pattern in _KINDS.items()
     }
 )
+_PREFERRED = ("non-targeting", "control", "safe-targeting", "intergenic", "reporter", "untreated", "mixed")
 _UNASSIGNED = re.compile(
     r"""|\*|-|nan|na|n/a|none|null|<na>|un-?assigned|not-?assigned|unknown|unmapped|undetermined|ambiguous|negative
     |multiplets?|doublets?|multiple|multi(ple)?-?(guide|grna|sgrna)s?|no-?(guide|grna|sgrna)s?""",
@@ -94,8 +96,24 @@ def control_kind(label: str) -> str:
 
 
 def control_kinds() -> tuple[str, ...]:
-    """Return the kinds that `control_kind` tells apart."""
-    return tuple(_KINDS)
+    """Return the kinds that `control_kind` tells apart, the one to compare with first: what a baseline is made of by default."""
+    return _PREFERRED
+
+
+def kind_of_controls(label: str) -> str:
+    """Return the kind of control of a cell, which may have several guides (`non-targeting_1|non-targeting_7`).
+
+    `"mixed"` where they are of several kinds, `"control"` for a label that reads like none.
+    """
+    own = control_kind(label)
+    if own:
+        return own
+    left, _, right = label.partition("__")
+    parts = left.split("_") if right and left == right else _JOINERS.split(label)
+    kinds = {control_kind(part) for part in parts}
+    if "" in kinds:
+        return "control"
+    return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 def is_control_label(label: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -12,10 +12,10 @@ import numpy as np
 
 from perturbridge.errors import DataError
 from perturbridge.screens.files._column import Column
-from perturbridge.values import CONTROL, CONTROL_CODE, UNASSIGNED_CODE, Finding, PerturbationName
+from perturbridge.values import CONTROL, CONTROL_CODE, UNASSIGNED_CODE, Finding, Labels, PerturbationName
 
 from ._genes import GeneTable, is_ensembl, without_version
-from ._labels import LabelRule, control_kind, control_kinds, is_control_label, parse_label, rule_for
+from ._labels import LabelRule, control_kind, control_kinds, is_control_label, kind_of_controls, parse_label, rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,12 +40,15 @@ class Reading:
     rule
         How they were read.
     names
-        Perturbation of each label `(n_labels,)`; None for unassigned.
+        Perturbation of each label `(n_labels,)`; None for unassigned, and for controls that are not the baseline.
+    apart
+        Labels of controls that are not the baseline, with their kind.
     """
 
     column: Column
     rule: LabelRule
     names: tuple[PerturbationName | None, ...]
+    apart: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def perturbations(self) -> tuple[PerturbationName, ...]:
@@ -86,7 +89,8 @@ class Reading:
     def unassigned(self) -> dict[str, int]:
         """Labels that name no perturbation and their cells, empty labels as `""`."""
         blank = int(np.count_nonzero(self.column.codes < 0))
-        return self._cells_of(None) | ({"": blank} if blank else {})
+        unknown = {label: n for label, n in self._cells_of(None).items() if label not in self.apart}
+        return unknown | ({"": blank} if blank else {})
 
     def findings(self) -> tuple[Finding, ...]:
         """What the labels hide: cells left out, guides joined, several kinds of controls."""
@@ -99,24 +103,49 @@ class Reading:
         ]
         return tuple(finding for finding in found if finding is not None)
 
-    def controls_by_kind(self) -> dict[str, int]:
-        """Cells of each kind of control, the most frequent first; a label that reads like none counts as `control`."""
-        kinds: dict[str, int] = {}
-        for label, n in self.controls.items():
-            kind = control_kind(label) or "control"
-            kinds[kind] = kinds.get(kind, 0) + n
-        return dict(sorted(kinds.items(), key=lambda row: (-row[1], row[0])))
+    def control_kinds(self) -> Labels:
+        """Kind of each cell of the baseline; -1 for every other cell."""
+        return self._kinds({label: kind_of_controls(unquote(label)) for label in self.controls})
+
+    def other_controls(self) -> Labels | None:
+        """Kind of each control cell that is not the baseline, -1 for every other cell; None where there is none."""
+        return self._kinds(self.apart) if self.apart else None
+
+    def _kinds(self, kind_of: Mapping[str, str]) -> Labels:
+        kinds = tuple(sorted(set(kind_of.values())))
+        table = [kinds.index(kind_of[label]) if label in kind_of else -1 for label in self.column.labels]
+        return Labels("kind of control", kinds, np.array([*table, -1], dtype=np.int32)[self.column.codes])
 
     def _kinds_finding(self) -> Finding | None:
-        kinds = self.controls_by_kind()
-        if len(kinds) < 2:
+        baseline, others = self._by_kind(self.controls), self._by_kind(self._cells_of(None), known=self.apart)
+        if len(baseline) + len(others) < 2:
             return None
-        said = ", ".join(f"{kind} {n:,}" for kind, n in kinds.items())
-        first = next(iter(kinds))
-        message = f"The controls are of {len(kinds)} kinds and are pooled: {said} cells; control={first!r} takes one kind alone."
-        return Finding(
-            level="warning", code="several_control_kinds", message=message, count=sum(kinds.values()), example=first
+        shown = " and ".join(f"{kind} {n:,}" for kind, n in baseline.items())
+        if not others:
+            message = f"The baseline pools {len(baseline)} kinds of controls: {shown} cells; control={next(iter(baseline))!r} takes one."
+            return Finding(level="warning", code="several_control_kinds", message=message, count=sum(baseline.values()))
+        apart = ", ".join(f"{kind} {n:,}" for kind, n in others.items())
+        every = " ".join(f"--control {kind}" for kind in (*baseline, *others))
+        message = (
+            f"Controls are of several kinds: the baseline is {shown} cells; {sum(others.values()):,} cells are kept apart, summed by themselves "
+            f"and never predicted ({apart}). To choose another baseline name its kinds ({every} pools them all)."
         )
+        return Finding(
+            level="warning",
+            code="several_control_kinds",
+            message=message,
+            count=sum(others.values()),
+            example=next(iter(others)),
+        )
+
+    def _by_kind(self, labels: Mapping[str, int], *, known: Mapping[str, str] | None = None) -> dict[str, int]:
+        """Cells of each kind, the most frequent first."""
+        kinds: dict[str, int] = {}
+        for label, n in labels.items():
+            if known is None or label in known:
+                kind = kind_of_controls(unquote(label)) if known is None else known[label]
+                kinds[kind] = kinds.get(kind, 0) + n
+        return dict(sorted(kinds.items(), key=lambda row: (-row[1], row[0])))
 
     def _decoded_finding(self) -> Finding | None:
         coded = [label for label, _, _ in self._rows() if _ESCAPE.search(label)]
@@ -193,17 +222,44 @@ def read_labels(column: Column, genes: GeneTable, *, controls: Iterable[str] = (
     genes
         The measured genes, which tell where an underscore joins; ids among the labels become names.
     controls
-        Labels that are controls, or kinds of them (`control_kind`); empty: usual spellings, `INTERGENIC…` alone where both it and a
-        plain `control` stand. The empty text makes cells without a label controls.
+        Labels that are the baseline, or kinds of controls (`control_kinds`); empty: usual spellings of the first of these kinds that
+        occurs, `INTERGENIC…` alone where both it and a plain `control` stand. Controls of other kinds are kept apart. The empty text
+        makes cells without a label controls.
     """
     if "" in controls:
         column = _blank_as_label(column)
-    occurring = [unquote(label) for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
+    there = {label for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n}
+    occurring = [unquote(label) for label in column.labels if label in there]
     named = frozenset(named_controls(column, controls)) or _intergenic_only(occurring)
     rule = rule_for(occurring, genes=genes.names, controls=map(unquote, named))
     by_id = genes.by_id()
-    names = tuple(_translated(parse_label(unquote(label), rule=rule), by_id) for label in column.labels)
-    return Reading(column=column, rule=rule, names=names)
+    parsed = {label: parse_label(unquote(label), rule=rule) for label in column.labels}
+    apart = _apart(
+        {label: parsed[label] for label in column.labels if label in there}, rule, asked=bool(tuple(controls))
+    )
+    names = tuple(None if label in apart else _translated(parsed[label], by_id) for label in column.labels)
+    return Reading(column=column, rule=rule, names=names, apart=apart)
+
+
+def _apart(parsed: Mapping[str, PerturbationName | None], rule: LabelRule, *, asked: bool) -> dict[str, str]:
+    """Return the labels of controls that are not the baseline, with their kind.
+
+    Without a word of the user's the baseline is one kind. With it, what was named is the baseline and every other label that reads like a
+    control is not; what means the same in other words (`ctrl+ctrl`) stays with it.
+    """
+    kinds = {label: kind_of_controls(unquote(label)) for label, name in parsed.items() if name == CONTROL}
+    if not rule.controls:
+        baseline = next((kind for kind in control_kinds() if kind in kinds.values()), "")
+        return {label: kind for label, kind in kinds.items() if kind != baseline}
+    named = {kind for label, kind in kinds.items() if unquote(label).strip() in rule.controls}
+    joined = {
+        label: kind
+        for label, kind in kinds.items()
+        if unquote(label).strip() not in rule.controls and kind not in named
+    }
+    # Where nobody was asked these cells carry no guide, so that they are no controls at all.
+    passed = [label for label, name in parsed.items() if name is None and asked]
+    return joined | {label: kind for label in passed if (kind := control_kind(unquote(label)))}
 
 
 def named_controls(column: Column, controls: Iterable[str]) -> tuple[str, ...]:
@@ -211,9 +267,13 @@ def named_controls(column: Column, controls: Iterable[str]) -> tuple[str, ...]:
     there = [label for label, n in zip(column.labels, column.counts.tolist(), strict=True) if n]
     meant: list[str] = []
     for name in controls:
-        of_kind = [label for label in there if control_kind(label) == name]
+        of_kind = [label for label in there if _is_of_kind(unquote(label), name)]
         meant += of_kind if name not in there and name in control_kinds() and of_kind else [name]
     return tuple(dict.fromkeys(meant))
+
+
+def _is_of_kind(label: str, kind: str) -> bool:
+    return kind_of_controls(label) == kind and parse_label(label) == CONTROL
 
 
 def _blank_as_label(column: Column) -> Column:
@@ -226,7 +286,8 @@ def _intergenic_only(labels: Sequence[str]) -> frozenset[str]:
     """In files that have both, cells without any guide were tagged `control`; the guides that hit no gene are the controls."""
     between = frozenset(label for label in labels if is_control_label(label) and "intergenic" in label.casefold())
     plain = any(label.strip().casefold() in ("control", "ctrl") for label in labels)
-    return between if plain else frozenset()
+    told = any(kind_of_controls(label) == "non-targeting" for label in labels)
+    return between if plain and not told else frozenset()
 
 
 def _translated(name: PerturbationName | None, by_id: Mapping[str, str]) -> PerturbationName | None:

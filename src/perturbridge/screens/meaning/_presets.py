@@ -88,6 +88,7 @@ PRESETS = (
         "frangieh",
         "Frangieh 2021: sgRNA lists A_1,B_3, controls NO_SITE_… and ONE_NON-GENE_SITE_…, co-culture conditions apart",
         ("sgRNA", "sgRNAs", "guide_id", "perturbation"),
+        ("non-targeting", "intergenic"),
         context=("perturbation_2", "condition", "treatment", "library"),
     ),
     Preset(

@@ -12,7 +12,7 @@ import numpy as np
 from perturbridge.errors import DataError
 from perturbridge.screens.files._h5 import child, data_set, open_file, read_all, read_texts
 from perturbridge.screens.files._h5_frame import frame_index, frame_length
-from perturbridge.values import ContextTable, Effects, Finding, Prediction, as_names
+from perturbridge.values import ContextTable, Effects, Finding, OtherControls, Prediction, as_names
 
 from ._profiles_write import EFFECTS_FORMAT, PREDICTION_FORMAT, VERSION
 
@@ -45,6 +45,7 @@ def read_effects(path: str | Path) -> Effects:
             variance=_layer(file, "variance", shape=shape, dtype=np.float64),
             detected=_layer(file, "detected", shape=shape, dtype=np.int64),
             contexts=_contexts(file, record, shape=shape),
+            other_controls=_other_controls(record, n_genes=shape[1]),
             fingerprint=stored_text(record, "fingerprint"),
             findings=_findings(record),
         )
@@ -140,6 +141,20 @@ def _contexts(file: h5py.File, record: h5py.Group, *, shape: tuple[int, int]) ->
         n_control=_vector(record, "n_control", length=len(names), dtype=np.int64),
         control_mean=_by_context(varm, "context_control_mean", shape=by_gene),
         control_variance=_by_context(varm, "context_control_variance", shape=by_gene),
+    )
+
+
+def _other_controls(record: h5py.Group, *, n_genes: int) -> OtherControls | None:
+    if "other_controls" not in record:
+        return None
+    group = child(record, "other_controls")
+    kinds = read_texts(data_set(group, "kinds"))
+    shape = (len(kinds), n_genes)
+    return OtherControls(
+        kinds=kinds,
+        n_cells=_vector(group, "n_cells", length=len(kinds), dtype=np.int64),
+        delta=_matrix(group, "delta", shape=shape, dtype=np.float64),
+        noise=_matrix(group, "noise", shape=shape, dtype=np.float64),
     )
 
 

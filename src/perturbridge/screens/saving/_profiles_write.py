@@ -31,7 +31,8 @@ def write_effects(effects: Effects, path: str | Path) -> None:
 
     `X` is delta, `layers` hold variance and detected, `obs` n_cells, `var` control_mean; by context, `obsm["n_perturbed"]`,
     `varm["context_control_mean"]` and `varm["context_control_variance"]`, with names and cells of the contexts in
-    `uns["perturbridge"]`, beside unit, fingerprint and findings (as JSON text).
+    `uns["perturbridge"]`, beside unit, fingerprint, findings (as JSON text) and, where there are any, `other_controls`: kinds, n_cells,
+    delta and noise of controls that are not the baseline.
 
     Parameters
     ----------
@@ -64,6 +65,14 @@ def write_effects(effects: Effects, path: str | Path) -> None:
         table.varm["context_control_variance"] = contexts.control_variance.T
         record["contexts"] = np.array(contexts.names, dtype=object)
         record["n_control"] = contexts.n_control
+    if effects.other_controls is not None:
+        others = effects.other_controls
+        record["other_controls"] = {
+            "kinds": np.array(others.kinds, dtype=object),
+            "n_cells": others.n_cells,
+            "delta": others.delta,
+            "noise": others.noise,
+        }
     table.uns["perturbridge"] = record
     write_anndata(table, path)
 

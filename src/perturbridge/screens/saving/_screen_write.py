@@ -37,7 +37,8 @@ def write_screen(screen: Screen | HoldsScreen, path: str | Path) -> None:
     """Write the values and labels of a screen as h5ad, a few thousand cells at a time.
 
     `X` is a CSR matrix. `obs` has the columns `perturbation` (genes joined by `+`, `control`, missing where unassigned) and, where
-    the screen has them, `context`, `sample` and `state`; `var` has `gene_ids`. Log1p values are marked by `uns["log1p"]`.
+    the screen has them, `context`, `sample` and `state`; `var` has `gene_ids`. Log1p values are marked by `uns["log1p"]`. Where controls of
+    other kinds are kept apart, every control bears the name of its kind (`non-targeting`, `intergenic`, …).
 
     Parameters
     ----------
@@ -62,15 +63,25 @@ def write_screen(screen: Screen | HoldsScreen, path: str | Path) -> None:
 def _cells(screen: Screen) -> pd.DataFrame:
     control = str(CONTROL)
     names = [str(name) for name in screen.perturbations]
-    if control in names:
-        problem = f"A perturbation is called {control!r}, like the control."
+    other = screen.other_controls
+    kinds = list(other.categories) if other is not None else []
+    if other is not None and screen.control_kinds is not None and len(screen.control_kinds.categories) == 1:
+        control = screen.control_kinds.categories[0]
+    doubled = next((kind for kind in (control, *kinds) if kind in names), None)
+    if doubled is not None:
+        problem = f"A perturbation is called {doubled!r}, like the control."
         raise DataError(problem, cure="Rename the gene.")
-    # Categories with the control last, so that codes -1 (control) and -2 (unassigned) become the last one and missing.
+    if control in kinds:
+        problem = f"Controls of one kind, {control!r}, are in the baseline and kept apart from it, which the names of kinds cannot say."
+        raise DataError(problem, cure="Read the screen with whole kinds as the baseline (control='non-targeting').")
+    # Controls are the last categories, so that codes -1 (control) and -2 (unassigned) become one of them and missing.
     codes = screen.perturbation_codes.copy()
     codes[screen.perturbation_codes == CONTROL_CODE] = len(names)
     codes[screen.perturbation_codes == UNASSIGNED_CODE] = -1
+    if other is not None:
+        codes[other.codes >= 0] = len(names) + 1 + other.codes[other.codes >= 0]
     cells = pd.DataFrame(index=_index(f"cell{i}" for i in range(screen.n_cells)))
-    cells["perturbation"] = _categorical(codes, [*names, control])
+    cells["perturbation"] = _categorical(codes, [*names, control, *kinds])
     groupings: dict[str, Labels | None] = {"context": screen.context, "sample": screen.sample, "state": screen.state}
     for column, labels in groupings.items():
         if labels is not None:

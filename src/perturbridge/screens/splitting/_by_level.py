@@ -124,15 +124,18 @@ def split_screen(screen: Screen, split: Split, fold: Fold) -> tuple[Screen, Scre
     sides = []
     for cells, names in ((train, fold.train), (test, fold.test)):
         kept = cells & np.isin(codes, [CONTROL_CODE, *(position[name] for name in names)])
-        sides.append(_side(screen, kept))
+        sides.append(_side(screen, kept, cells))
     return sides[0], sides[1]
 
 
-def _side(screen: Screen, kept: NDArray[np.bool_]) -> Screen:
+def _side(screen: Screen, kept: NDArray[np.bool_], cells: NDArray[np.bool_]) -> Screen:
     codes = np.where(kept, screen.perturbation_codes, np.int32(UNASSIGNED_CODE))
     used = np.unique(codes[codes >= 0])
     table = np.full(len(screen.perturbations), -1, dtype=np.int32)
     table[used] = np.arange(len(used))
     renumbered = np.where(codes >= 0, table[np.maximum(codes, 0)], codes).astype(np.int32)
     names = tuple(screen.perturbations[i] for i in used.tolist())
-    return replace(screen, perturbations=names, perturbation_codes=renumbered)
+    others = screen.other_controls
+    if others is not None:
+        others = replace(others, codes=np.where(cells, others.codes, np.int32(-1)))
+    return replace(screen, perturbations=names, perturbation_codes=renumbered, other_controls=others)

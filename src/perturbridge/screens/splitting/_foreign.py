@@ -15,7 +15,7 @@ from perturbridge._files import guard_formula, unguard_formula
 from perturbridge._pickles import pickle_of_lists, safe_unpickle
 from perturbridge.errors import DataError, PerturbridgeError
 from perturbridge.screens.meaning._labels import LabelRule, parse_label
-from perturbridge.values import Fold, PerturbationName, Split
+from perturbridge.values import CONTROL, Fold, PerturbationName, Split
 
 from ._splits import seen_label
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["gears_bytes", "read_gears", "read_state", "read_table", "state_text", "table_text"]
 
 _SUBGROUPS = (("combo_seen0", "0/2 seen"), ("combo_seen1", "1/2 seen"), ("combo_seen2", "2/2 seen"), ("unseen_single", "single unseen"))  # fmt: skip
+_VALIDATED_OF = 10
 _TITLES = ("fold", "perturbation", "side", "stratum", "held_out", "by")
 _CURE_GEARS = "Pass the pickle of set2conditions, a dict of train, val and test with lists of conditions."
 
@@ -199,14 +200,44 @@ def _fold_of_rows(name: str, rows: Sequence[Mapping[str, str]], *, label: str, s
     return replace(fold, strata=strata) if any(strata) else fold
 
 
-def gears_bytes(fold: Fold) -> bytes:
-    """Return `set2conditions` as GEARS pickles it, with an empty `val`; the pickle names nothing to import."""
-    sides = {"train": fold.train, "val": (), "test": fold.test}
-    return pickle_of_lists({side: [_condition(name) for name in names] for side, names in sides.items()})
+def gears_bytes(fold: Fold, conditions: Sequence[str] = ()) -> bytes:
+    """Return `set2conditions` as GEARS pickles it; the pickle names nothing to import.
+
+    GEARS looks its graphs up by these very texts, so they are spelled as in its file where `conditions` holds the labels of that:
+    every spelling of a perturbation, and controls among the training conditions. It picks its best epoch by `val` and fails without one,
+    so every tenth training perturbation stands there.
+
+    Raises
+    ------
+    DataError
+        If a perturbation has no condition.
+    """
+    step = min(_VALIDATED_OF, len(fold.train))
+    val = fold.train[step - 1 :: step] if step > 1 else ()
+    spelled = _spellings(fold, conditions)
+    controls = [label for label in conditions if parse_label(label) == CONTROL]
+    sides = {"train": [name for name in fold.train if name not in val], "val": val, "test": fold.test}
+    written = {side: [label for name in names for label in spelled[name]] for side, names in sides.items()}
+    return pickle_of_lists({**written, "train": [*controls, *written["train"]]})
 
 
-def _condition(name: PerturbationName) -> str:
-    return f"{name}+ctrl" if name.is_single else str(name)
+def _spellings(fold: Fold, conditions: Sequence[str]) -> dict[PerturbationName, list[str]]:
+    names = (*fold.train, *fold.test)
+    if not conditions:
+        return {name: [f"{name}+ctrl" if name.is_single else str(name)] for name in names}
+    known = LabelRule(genes=frozenset(gene for name in names for gene in name.genes))
+    found: dict[PerturbationName, list[str]] = {name: [] for name in names}
+    for label in dict.fromkeys(conditions):
+        name = parse_label(label, rule=known)
+        if name in found:
+            found[name].append(label)
+    without = [name for name, labels in found.items() if not labels]
+    if without:
+        problem = f"{len(without)} of {len(names)} perturbations are none of the {len(conditions)} conditions, the first is {without[0]}."
+        raise DataError(
+            problem, cure="Pass the labels of the file that GEARS reads: conditions=adata.obs['condition'].unique()."
+        )
+    return found
 
 
 def state_text(split: Split, *, dataset: str, context: str) -> str:

@@ -26,12 +26,18 @@ VERSION = 1
 
 
 def write_split(
-    split: Split, path: str | Path, *, fold: str | None = None, dataset: str = "screen", context: str = "all"
+    split: Split,
+    path: str | Path,
+    *,
+    fold: str | None = None,
+    dataset: str = "screen",
+    context: str = "all",
+    conditions: Sequence[str] = (),
 ) -> None:
     """Write a split in the form that its suffix names.
 
     `.json`: our own, with a hash that shows a change. `.csv`: a table of fold, perturbation, side and stratum. `.pkl` or `.pickle`:
-    the conditions of one fold as GEARS reads them (`A+ctrl`, `A+B`). `.toml`: one fold as STATE and cell-load read it.
+    the conditions of one fold as GEARS reads them (`split="custom"`), a tenth of the training ones as its `val`. `.toml`: one fold as STATE and cell-load read it.
 
     Parameters
     ----------
@@ -43,12 +49,15 @@ def write_split(
         Which fold, for the forms that hold one; may be left out where there is one only.
     dataset, context
         What STATE calls the data set and the context in which perturbations are held out.
+    conditions
+        Labels of the file that GEARS reads (`adata.obs["condition"].unique()`), which it looks up letter by letter: `B+A` and `ctrl+A`
+        too. Without them `A+ctrl` and `A+B` are written, in the order of the alphabet.
 
     Raises
     ------
     DataError
-        If the suffix is another one, several folds are there and none is named, the form cannot hold the split, or the folder
-        cannot be written.
+        If the suffix is another one, several folds are there and none is named, the form cannot hold the split, a perturbation is none of
+        the conditions, or the folder cannot be written.
     """
     suffix = Path(path).suffix.lower()
     one_of("the suffix", suffix, (".json", ".csv", ".pkl", ".pickle", ".toml"))
@@ -64,7 +73,7 @@ def write_split(
         if alone.held_out:
             problem = f"Fold {alone.name!r} holds out the cells of {split.by!r}, which a split of GEARS cannot say."
             raise DataError(problem, cure="Write .json, .csv or .toml.")
-        data = gears_bytes(alone)
+        data = gears_bytes(alone, tuple(map(str, conditions)))
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
 

@@ -139,11 +139,11 @@ def _add(total: Accumulator, chunk: RowChunk, grouping: Grouping, *, target_sum:
 def _count(
     total: Accumulator, groups: NDArray[np.int32], contexts: NDArray[np.int32], *, kept: NDArray[np.int64]
 ) -> None:
-    n_perturbations = len(total.n_perturbed)
-    perturbed = kept[groups[kept] < n_perturbations]
-    control = kept[groups[kept] >= n_perturbations]
-    np.add.at(total.n_perturbed, (groups[perturbed], contexts[perturbed]), 1)
-    np.add.at(total.n_control, groups[control] - n_perturbations, 1)
+    n_rows = len(total.n_perturbed)
+    compared = kept[groups[kept] < n_rows]
+    control = kept[groups[kept] >= n_rows]
+    np.add.at(total.n_perturbed, (groups[compared], contexts[compared]), 1)
+    np.add.at(total.n_control, groups[control] - n_rows, 1)
 
 
 def _check_size(screen: Screen, chunk: RowChunk, limit: float) -> None:

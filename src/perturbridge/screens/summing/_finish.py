@@ -14,6 +14,7 @@ from perturbridge.values import ContextTable, Effects, Finding
 
 from ._fixed_point import SQUARE_SCALE, SUM_SCALE, Accumulator
 from ._grouping import Grouping, too_few
+from ._other_controls import other_controls, others_findings
 from ._pass_findings import findings_of_pass
 
 if TYPE_CHECKING:
@@ -43,37 +44,44 @@ def finish(
         If the sums do not cover the screen, a context lost all its controls, or a perturbation has too few cells.
     """
     _check_complete(screen, grouping, total)
-    n_cells = total.n_perturbed.sum(axis=1)
+    n_perturbations = len(grouping.perturbations)
+    n_cells = total.n_perturbed[:n_perturbations].sum(axis=1)
     keep, few = too_few(n_cells, grouping.perturbations, min_cells=min_cells, on_few=on_few)
     findings = (*grouping.findings, *findings_of_pass(screen, total), *few)
     if not keep.all():
-        total, grouping, n_cells = _drop(total, grouping, keep), _without(grouping, keep), n_cells[keep]
+        total, grouping, n_cells = _drop(total, keep), _without(grouping, keep), n_cells[keep]
     fingerprint = _fingerprint(screen, grouping, total)
-    n_perturbations = len(grouping.perturbations)
-    n_all = np.concatenate([n_cells, total.n_control])
-    mean, variance, borrowed = _moments(total, n_all)
-    control_mean, control_variance = mean[n_perturbations:].copy(), variance[n_perturbations:].copy()
+    n_perturbations, n_rows = len(grouping.perturbations), grouping.n_rows
+    mean, variance, borrowed = _moments(total, np.concatenate([total.n_perturbed.sum(axis=1), total.n_control]))
     table = ContextTable(
         names=grouping.contexts,
-        n_perturbed=total.n_perturbed,
+        n_perturbed=total.n_perturbed[:n_perturbations],
         n_control=total.n_control,
-        control_mean=control_mean,
-        control_variance=control_variance,
+        control_mean=mean[n_rows:].copy(),
+        control_variance=variance[n_rows:].copy(),
+    )
+    others = other_controls(
+        grouping.kinds,
+        mean[n_perturbations:n_rows],
+        variance[n_perturbations:n_rows],
+        n=total.n_perturbed[n_perturbations:],
+        table=table,
     )
     delta = mean[:n_perturbations]
     for block in _blocks(n_perturbations):
-        delta[block] -= table.weights[block] @ control_mean
+        delta[block] -= table.weights[block] @ table.control_mean
     return Effects(
         perturbations=grouping.perturbations,
         genes=screen.genes,
         delta=delta,
         n_cells=n_cells,
-        control_mean=(total.n_control / total.n_control.sum()) @ control_mean,
+        control_mean=(total.n_control / total.n_control.sum()) @ table.control_mean,
         variance=variance[:n_perturbations] if borrowed is not None else None,
         detected=total.detected[:n_perturbations].astype(np.int64),
         contexts=table,
+        other_controls=others,
         fingerprint=fingerprint,
-        findings=(*findings, *(borrowed or ())),
+        findings=(*findings, *(borrowed or ()), *others_findings(others)),
     )
 
 
@@ -101,14 +109,15 @@ def _moments(
     mean, variance = total.sums.view(np.float64), total.squares.view(np.float64)
     pooled = np.zeros(mean.shape[1])
     for block in _blocks(len(n)):
-        count = n[block, None]
+        # A kind of controls whose cells turn out to be empty is left with none.
+        count = np.maximum(n[block, None], 1)
         first = total.sums[block] / SUM_SCALE
         spread = total.squares[block] / SQUARE_SCALE - first**2 / count
         np.maximum(spread, 0.0, out=spread)
         pooled += spread.sum(axis=0)
         mean[block] = first / count
         variance[block] = spread / np.maximum(count - 1, 1)
-    degrees = int((n - 1).sum())
+    degrees = int(np.maximum(n - 1, 0).sum())
     single = np.flatnonzero(n == 1)
     if degrees == 0:
         return mean, variance, None
@@ -119,13 +128,13 @@ def _moments(
     return mean, variance, (Finding(level="warning", code="borrowed_variance", message=message, count=len(single)),)
 
 
-def _drop(total: Accumulator, grouping: Grouping, keep: NDArray[np.bool_]) -> Accumulator:
-    groups = np.concatenate([keep, np.ones(len(grouping.contexts), dtype=bool)])
+def _drop(total: Accumulator, keep: NDArray[np.bool_]) -> Accumulator:
+    groups = np.concatenate([keep, np.ones(len(total.sums) - len(keep), dtype=bool)])
     return Accumulator(
         sums=total.sums[groups],
         squares=total.squares[groups],
         detected=total.detected[groups],
-        n_perturbed=total.n_perturbed[keep],
+        n_perturbed=total.n_perturbed[groups[: len(total.n_perturbed)]],
         n_control=total.n_control,
         spans=total.spans,
     )
@@ -144,6 +153,8 @@ def _fingerprint(screen: Screen, grouping: Grouping, total: Accumulator) -> str:
         "contexts": grouping.contexts,
         "kind": screen.normalization.kind,
         "target_sum": screen.normalization.target_sum if screen.normalization.kind == "counts" else None,
+        # Absent where empty, so that screens with one kind of controls keep the fingerprint they have always had.
+        **({"kinds": grouping.kinds} if grouping.kinds else {}),
     }
     digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())
     for table in (total.n_perturbed, total.n_control, total.sums):

@@ -59,7 +59,7 @@ class Accumulator:
     detected
         Cells in which a gene is not zero, int32 `(n_groups, n_genes)`.
     n_perturbed
-        Cells `(n_perturbations, n_contexts)`.
+        Cells `(n_perturbations + n_kinds, n_contexts)`, perturbations before kinds of other controls.
     n_control
         Cells `(n_contexts,)`.
     spans
@@ -86,7 +86,7 @@ class Accumulator:
             sums=np.zeros(shape, dtype=np.int64),
             squares=np.zeros(shape, dtype=np.int64),
             detected=np.zeros(shape, dtype=np.int32),
-            n_perturbed=np.zeros((len(grouping.perturbations), n_contexts), dtype=np.int64),
+            n_perturbed=np.zeros((grouping.n_rows, n_contexts), dtype=np.int64),
             n_control=np.zeros(n_contexts, dtype=np.int64),
         )
 

@@ -24,7 +24,7 @@ NO_CONTEXT = "all cells"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Grouping:
-    """One sum for each perturbation and one for the controls of each context.
+    """One sum for each perturbation, for each kind of controls that is not the baseline, and for the baseline of each context.
 
     Parameters
     ----------
@@ -33,11 +33,13 @@ class Grouping:
     contexts
         Those that hold control cells `(n_contexts,)`.
     groups
-        For each cell `(n_cells,)` its sum: a perturbation, or `n_perturbations` + the context of a control, or -1.
+        For each cell `(n_cells,)` its sum: a perturbation, then the kinds, then the contexts of the baseline; or -1.
     context_codes
         For each cell `(n_cells,)` its context; only meaningful where `groups` is not -1.
     findings
         Which cells and perturbations are left out, and why.
+    kinds
+        Kinds of controls that are not the baseline `(n_kinds,)`.
     """
 
     perturbations: tuple[PerturbationName, ...]
@@ -45,11 +47,17 @@ class Grouping:
     groups: NDArray[np.int32]
     context_codes: NDArray[np.int32]
     findings: tuple[Finding, ...]
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Number of sums that are compared with the baseline."""
+        return len(self.perturbations) + len(self.kinds)
 
     @property
     def n_groups(self) -> int:
         """Number of sums."""
-        return len(self.perturbations) + len(self.contexts)
+        return self.n_rows + len(self.contexts)
 
     @property
     def largest(self) -> int:
@@ -59,10 +67,10 @@ class Grouping:
 
 
 def group_cells(screen: Screen, *, min_cells: int, on_few: Literal["raise", "drop"]) -> Grouping:
-    """Assign every cell to the sum of its perturbation, or of the controls of its context.
+    """Assign every cell to the sum of its perturbation, of its kind of controls, or of the baseline of its context.
 
-    Left out, each with a finding: cells without a perturbation label, cells without a context, and perturbed cells of contexts
-    that hold no control cell.
+    Left out, each with a finding: cells without a perturbation label, cells without a context, and perturbed cells and other controls of
+    contexts that hold no control cell of the baseline.
 
     Raises
     ------
@@ -79,7 +87,9 @@ def group_cells(screen: Screen, *, min_cells: int, on_few: Literal["raise", "dro
     control = (codes == CONTROL_CODE) & with_context
     _check_has_both(screen, control)
     has_control = np.bincount(context.codes[control], minlength=len(context.categories)) > 0
-    matched = (codes >= 0) & with_context & has_control[context.codes]
+    beside = with_context & has_control[context.codes]
+    matched = (codes >= 0) & beside
+    other, kinds = _others(screen, beside)
     findings = _left_out(screen, context, with_context=with_context, matched=matched)
     n_cells = np.bincount(codes[matched], minlength=len(screen.perturbations))
     keep, finding = too_few(n_cells, screen.perturbations, min_cells=min_cells, on_few=on_few)
@@ -88,14 +98,28 @@ def group_cells(screen: Screen, *, min_cells: int, on_few: Literal["raise", "dro
     context_codes = new_context[context.codes].astype(np.int32)
     groups = np.full(screen.n_cells, LEFT_OUT, dtype=np.int32)
     groups[matched] = new_code[codes[matched]]
-    groups[control] = int(keep.sum()) + context_codes[control]
+    groups[other >= 0] = int(keep.sum()) + other[other >= 0]
+    groups[control] = int(keep.sum()) + len(kinds) + context_codes[control]
     return Grouping(
         perturbations=tuple(name for name, kept in zip(screen.perturbations, keep, strict=True) if kept),
         contexts=tuple(name for name, kept in zip(context.categories, has_control, strict=True) if kept),
         groups=freeze(groups),
         context_codes=freeze(context_codes),
         findings=(*findings, *finding),
+        kinds=kinds,
     )
+
+
+def _others(screen: Screen, beside: NDArray[np.bool_]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Kind of each control cell that is not the baseline, -1 for others, and the kinds that any cell is left of."""
+    labels = screen.other_controls
+    if labels is None:
+        return np.full(screen.n_cells, LEFT_OUT, dtype=np.int32), ()
+    codes = np.where(beside, labels.codes, np.int32(LEFT_OUT))
+    used = np.unique(codes[codes >= 0])
+    table = np.full(len(labels.categories) + 1, LEFT_OUT, dtype=np.int32)
+    table[used] = np.arange(len(used))
+    return table[codes], tuple(labels.categories[i] for i in used.tolist())
 
 
 def too_few(
@@ -155,7 +179,8 @@ def _left_out(
     screen: Screen, context: Labels, *, with_context: NDArray[np.bool_], matched: NDArray[np.bool_]
 ) -> tuple[Finding, ...]:
     codes = screen.perturbation_codes
-    assigned = codes != UNASSIGNED_CODE
+    other = np.zeros(len(codes), dtype=bool) if screen.other_controls is None else screen.other_controls.codes >= 0
+    assigned = (codes != UNASSIGNED_CODE) | other
     alone = (codes >= 0) & with_context & ~matched
     alone_contexts = sorted({context.categories[i] for i in np.unique(context.codes[alone])})
     reasons = (
