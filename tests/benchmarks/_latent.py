@@ -59,7 +59,7 @@ def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[di
     for label, kind, arguments in ours + (theirs if peer else []):
         python = sys.executable if kind.startswith("ours") else peer
         few = 3 if kind in ("ours_labels", "scanvi") else epochs
-        figures = _measure(python, [kind, str(path), str(few), *arguments])
+        figures = measure_in(python, MODULE, [kind, str(path), str(few), *arguments])
         rows.append({"set": name, "contender": label, "epochs": few, **figures})
     against = {
         "ours nb fp32": "SCVI nb",
@@ -76,10 +76,11 @@ def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[di
     return rows
 
 
-def _measure(python: str, arguments: list[str]) -> dict:
+def measure_in(python: str, module: str, arguments: list[str]) -> dict:
+    """Run a contender in a process of the Python that has it."""
     environment = {**os.environ, "OMP_NUM_THREADS": THREADS, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [python, "-m", MODULE, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        [python, "-m", module, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -207,8 +208,8 @@ def _ours_labels(path: str, epochs: str, likelihood: str, precision: str) -> dic
     return _ours(path, epochs, likelihood, precision, labels="state")
 
 
-def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = False) -> dict:
-    started = time.process_time()
+def peer_model(path: str, *, likelihood: str, labels: bool = False):
+    """An untrained model of the peer, the held-out cells first, and how many they are."""
     import logging
 
     import anndata as ad
@@ -230,19 +231,25 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     # Unshuffled, the peer holds out the head of the order it is given and trains on the rest.
     order = np.concatenate([held, np.setdiff1d(np.arange(matrix.shape[0]), held)])
     adata = ad.AnnData(matrix[order], obs=obs.iloc[order])
-    kind = scvi.model.SCANVI if labels else scvi.model.SCVI
     if labels:
-        kind.setup_anndata(adata, batch_key="batch", labels_key="label", unlabeled_category="none")
+        scvi.model.SCANVI.setup_anndata(adata, batch_key="batch", labels_key="label", unlabeled_category="none")
     else:
-        kind.setup_anndata(adata, batch_key="batch")
+        scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
+    kind = scvi.model.SCANVI if labels else scvi.model.SCVI
+    return kind(adata, gene_likelihood=likelihood), len(held)
+
+
+def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = False) -> dict:
+    started = time.process_time()
+    first, n_held = peer_model(path, likelihood=likelihood, labels=labels)
+    adata, share = first.adata, n_held / first.adata.n_obs
 
     def fit(n: int):
-        model = kind(adata, gene_likelihood=likelihood)
+        model = type(first)(adata, gene_likelihood=likelihood)
         plan = {"n_epochs_kl_warmup": int(warmup), "lr": 4e-3} if int(warmup) else {}
         quiet = {"enable_progress_bar": False, "logger": False, "check_val_every_n_epoch": 1}
         model.train(
-            n, accelerator="cpu", train_size=1 - len(held) / len(order), validation_size=len(held) / len(order),
-            shuffle_set_split=False, plan_kwargs=plan, **quiet,
+            n, accelerator="cpu", train_size=1 - share, validation_size=share, shuffle_set_split=False, plan_kwargs=plan, **quiet
         )  # fmt: skip
         return model
 
@@ -255,9 +262,9 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     fit(1)
     single = time.process_time() - begun
     steady = (whole - single) / (int(epochs) - 1)
-    if not np.array_equal(np.sort(model.validation_indices), np.arange(len(held))):
+    head = np.arange(n_held)
+    if not np.array_equal(np.sort(model.validation_indices), head):
         raise RuntimeError("the peer holds out other cells than we do")
-    head = np.arange(len(held))
     elbo = float(model.get_elbo(indices=head))
     found = model.get_reconstruction_error(indices=head)
     found = found["reconstruction_loss"] if isinstance(found, dict) else found
