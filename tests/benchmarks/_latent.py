@@ -27,36 +27,45 @@ THREADS = "1"
 def run(*, quick: bool) -> list[dict]:
     """Compare on simulated counts, and on the real sets where PERTURBRIDGE_DATA has them."""
     peer = os.environ.get("PERTURBRIDGE_SCVI")
-    sets = {"simulated 2k x 500" if quick else "simulated 10k x 2k": (2_000, 500) if quick else (10_000, 2_000)}
+    data = Path(os.environ.get("PERTURBRIDGE_DATA", "nowhere"))
+    wanted = os.environ.get("PERTURBRIDGE_SETS", "quick" if quick else ",".join(SETS)).split(",")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name, size in sets.items():
-            path = Path(scratch) / "set.npz"
-            np.savez(path, **simulate(*size))
-            rows += _compare(name, path, peer=peer, quick=quick)
-        data = Path(os.environ.get("PERTURBRIDGE_DATA", "nowhere"))
-        for name, (file, context) in {} if quick else REAL.items():
-            if (data / file).exists():
-                path = Path(scratch) / "set.npz"
-                np.savez(path, **load_real(data / file, context))
-                rows += _compare(name, path, peer=peer, quick=quick)
+        path = Path(scratch) / "set.npz"
+        for name in wanted:
+            source, epochs, contenders = SETS[name]
+            if isinstance(source[0], int):
+                np.savez(path, **simulate(*source))
+            elif (data / source[0]).exists():
+                np.savez(path, **load_real(data / source[0], source[1]))
+            else:
+                continue
+            rows += _compare(name, path, peer=peer, epochs=epochs, contenders=contenders)
     return rows
 
 
-REAL = {
-    "Papalexi": ("screens/papalexi2021_thp1_eccite.h5ad", "bio_rep"),
-    "Kang, 8 donors": ("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"),
+EVERY = ("ours nb fp32", "ours nb bf16", "ours zinb fp32", "ours nb, labels")
+EVERY += ("SCVI nb", "SCVI nb, warm-up 4, lr 4e-3", "SCVI zinb", "SCANVI nb")
+FEW = ("ours nb fp32", "SCVI nb", "SCVI nb, warm-up 4, lr 4e-3")
+# Cells and genes, or file and context; epochs; contenders. PERTURBRIDGE_SETS names some of them, joined by commas.
+SETS = {
+    "quick": ((2_000, 500), 3, EVERY),
+    "10k": ((10_000, 2_000), 20, EVERY),
+    "100k": ((100_000, 2_000), 3, ("ours nb fp32", "SCVI nb")),
+    "Papalexi": (("screens/papalexi2021_thp1_eccite.h5ad", "bio_rep"), 20, FEW),
+    "Kang, 8 donors": (("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"), 20, FEW),
 }
 
 
-def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[dict]:
-    epochs = 3 if quick else 20
+def _compare(name: str, path: Path, *, peer: str | None, epochs: int, contenders: tuple[str, ...]) -> list[dict]:
     ours = [("ours nb fp32", "ours", ["nb", "fp32"]), ("ours nb bf16", "ours", ["nb", "bf16"])]
     ours += [("ours zinb fp32", "ours", ["zinb", "fp32"]), ("ours nb, labels", "ours_labels", ["nb", "fp32"])]
     theirs = [("SCVI nb", "scvi", ["nb", "0"]), ("SCVI nb, warm-up 4, lr 4e-3", "scvi", ["nb", "4"])]
     theirs += [("SCVI zinb", "scvi", ["zinb", "0"]), ("SCANVI nb", "scanvi", ["nb", "0"])]
     rows = []
     for label, kind, arguments in ours + (theirs if peer else []):
+        if label not in contenders:
+            continue
         python = sys.executable if kind.startswith("ours") else peer
         few = 3 if kind in ("ours_labels", "scanvi") else epochs
         figures = measure_in(python, MODULE, [kind, str(path), str(few), *arguments])
@@ -69,11 +78,11 @@ def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[di
     }
     by_label = {row["contender"]: row for row in rows}
     for mine, other in against.items():
-        if other in by_label:
+        if mine in by_label and other in by_label:
             a, b = by_label[mine], by_label[other]
             a["cpu ratio"] = a["cpu_s_epoch"] / b["cpu_s_epoch"]
             a["memory ratio"], a["start ratio"] = a["peak_mb"] / b["peak_mb"], a["start_cpu_s"] / b["start_cpu_s"]
-    return rows
+    return [row | {key: f"{row[key]:.1f}" for key in ("elbo", "reconstruction")} for row in rows]
 
 
 def measure_in(python: str, module: str, arguments: list[str]) -> dict:
