@@ -28,7 +28,7 @@ def run(*, quick: bool) -> list[dict]:
     """Compare on simulated counts, and on the real sets where PERTURBRIDGE_DATA has them."""
     peer = os.environ.get("PERTURBRIDGE_SCVI")
     data = Path(os.environ.get("PERTURBRIDGE_DATA", "nowhere"))
-    wanted = os.environ.get("PERTURBRIDGE_SETS", "quick" if quick else ",".join(SETS)).split(",")
+    wanted = os.environ.get("PERTURBRIDGE_SETS", "quick" if quick else ",".join(list(SETS)[1:])).split(",")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "set.npz"
@@ -53,7 +53,7 @@ SETS = {
     "10k": ((10_000, 2_000), 20, EVERY),
     "100k": ((100_000, 2_000), 3, ("ours nb fp32", "SCVI nb")),
     "Papalexi": (("screens/papalexi2021_thp1_eccite.h5ad", "bio_rep"), 20, FEW),
-    "Kang, 8 donors": (("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"), 20, FEW),
+    "Kang 8 donors": (("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"), 20, FEW),
 }
 
 
