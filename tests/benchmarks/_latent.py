@@ -33,7 +33,8 @@ def run(*, quick: bool) -> list[dict]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "set.npz"
         for name in wanted:
-            source, epochs, contenders = SETS[name]
+            source, usual, contenders = SETS[name]
+            epochs = int(os.environ.get("PERTURBRIDGE_EPOCHS", usual))
             if isinstance(source[0], int):
                 np.savez(path, **simulate(*source))
             elif (data / source[0]).exists():
@@ -47,7 +48,7 @@ def run(*, quick: bool) -> list[dict]:
 EVERY = ("ours nb fp32", "ours nb bf16", "ours zinb fp32", "ours nb, labels")
 EVERY += ("SCVI nb", "SCVI nb, warm-up 4, lr 4e-3", "SCVI zinb", "SCANVI nb")
 FEW = ("ours nb fp32", "SCVI nb", "SCVI nb, warm-up 4, lr 4e-3")
-# Cells and genes, or file and context; epochs; contenders. PERTURBRIDGE_SETS names some of them, joined by commas.
+# Cells and genes, or file and context; epochs; contenders. PERTURBRIDGE_SETS names some of them, joined by commas, PERTURBRIDGE_EPOCHS others.
 SETS = {
     "quick": ((2_000, 500), 3, EVERY),
     "10k": ((10_000, 2_000), 20, EVERY),
