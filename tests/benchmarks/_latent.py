@@ -27,39 +27,49 @@ THREADS = "1"
 def run(*, quick: bool) -> list[dict]:
     """Compare on simulated counts, and on the real sets where PERTURBRIDGE_DATA has them."""
     peer = os.environ.get("PERTURBRIDGE_SCVI")
-    sets = {"simulated 2k x 500" if quick else "simulated 10k x 2k": (2_000, 500) if quick else (10_000, 2_000)}
+    data = Path(os.environ.get("PERTURBRIDGE_DATA", "nowhere"))
+    wanted = os.environ.get("PERTURBRIDGE_SETS", "quick" if quick else ",".join(list(SETS)[1:])).split(",")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name, size in sets.items():
-            path = Path(scratch) / "set.npz"
-            np.savez(path, **simulate(*size))
-            rows += _compare(name, path, peer=peer, quick=quick)
-        data = Path(os.environ.get("PERTURBRIDGE_DATA", "nowhere"))
-        for name, (file, context) in {} if quick else REAL.items():
-            if (data / file).exists():
-                path = Path(scratch) / "set.npz"
-                np.savez(path, **load_real(data / file, context))
-                rows += _compare(name, path, peer=peer, quick=quick)
+        path = Path(scratch) / "set.npz"
+        for name in wanted:
+            source, usual, contenders = SETS[name]
+            epochs = int(os.environ.get("PERTURBRIDGE_EPOCHS", usual))
+            if isinstance(source[0], int):
+                np.savez(path, **simulate(*source))
+            elif (data / source[0]).exists():
+                np.savez(path, **load_real(data / source[0], source[1]))
+            else:
+                continue
+            rows += _compare(name, path, peer=peer, epochs=epochs, contenders=contenders)
     return rows
 
 
-REAL = {
-    "Papalexi": ("screens/papalexi2021_thp1_eccite.h5ad", "bio_rep"),
-    "Kang, 8 donors": ("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"),
+EVERY = ("ours nb fp32", "ours nb bf16", "ours zinb fp32", "ours nb, labels")
+EVERY += ("SCVI nb", "SCVI nb, warm-up 4, lr 4e-3", "SCVI zinb", "SCANVI nb")
+FEW = ("ours nb fp32", "SCVI nb", "SCVI nb, warm-up 4, lr 4e-3")
+# Cells and genes, or file and context; epochs; contenders. PERTURBRIDGE_SETS names some of them, joined by commas, PERTURBRIDGE_EPOCHS others.
+SETS = {
+    "quick": ((2_000, 500), 3, EVERY),
+    "10k": ((10_000, 2_000), 20, EVERY),
+    "100k": ((100_000, 2_000), 3, ("ours nb fp32", "SCVI nb")),
+    "Papalexi": (("screens/papalexi2021_thp1_eccite.h5ad", "bio_rep"), 20, FEW),
+    "Kang 8 donors": (("multibatch/kang2018_pbmc_8donors.h5ad", "sample_id"), 20, FEW),
 }
 
 
-def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[dict]:
-    epochs = 3 if quick else 20
+def _compare(name: str, path: Path, *, peer: str | None, epochs: int, contenders: tuple[str, ...]) -> list[dict]:
     ours = [("ours nb fp32", "ours", ["nb", "fp32"]), ("ours nb bf16", "ours", ["nb", "bf16"])]
     ours += [("ours zinb fp32", "ours", ["zinb", "fp32"]), ("ours nb, labels", "ours_labels", ["nb", "fp32"])]
     theirs = [("SCVI nb", "scvi", ["nb", "0"]), ("SCVI nb, warm-up 4, lr 4e-3", "scvi", ["nb", "4"])]
     theirs += [("SCVI zinb", "scvi", ["zinb", "0"]), ("SCANVI nb", "scanvi", ["nb", "0"])]
     rows = []
     for label, kind, arguments in ours + (theirs if peer else []):
+        if label not in contenders:
+            continue
         python = sys.executable if kind.startswith("ours") else peer
         few = 3 if kind in ("ours_labels", "scanvi") else epochs
-        figures = _measure(python, [kind, str(path), str(few), *arguments])
+        figures = measure_in(python, MODULE, [kind, str(path), str(few), *arguments])
         rows.append({"set": name, "contender": label, "epochs": few, **figures})
     against = {
         "ours nb fp32": "SCVI nb",
@@ -69,17 +79,18 @@ def _compare(name: str, path: Path, *, peer: str | None, quick: bool) -> list[di
     }
     by_label = {row["contender"]: row for row in rows}
     for mine, other in against.items():
-        if other in by_label:
+        if mine in by_label and other in by_label:
             a, b = by_label[mine], by_label[other]
             a["cpu ratio"] = a["cpu_s_epoch"] / b["cpu_s_epoch"]
             a["memory ratio"], a["start ratio"] = a["peak_mb"] / b["peak_mb"], a["start_cpu_s"] / b["start_cpu_s"]
-    return rows
+    return [row | {key: f"{row[key]:.1f}" for key in ("elbo", "reconstruction")} for row in rows]
 
 
-def _measure(python: str, arguments: list[str]) -> dict:
+def measure_in(python: str, module: str, arguments: list[str]) -> dict:
+    """Run a contender in a process of the Python that has it."""
     environment = {**os.environ, "OMP_NUM_THREADS": THREADS, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [python, "-m", MODULE, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        [python, "-m", module, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -207,8 +218,8 @@ def _ours_labels(path: str, epochs: str, likelihood: str, precision: str) -> dic
     return _ours(path, epochs, likelihood, precision, labels="state")
 
 
-def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = False) -> dict:
-    started = time.process_time()
+def peer_model(path: str, *, likelihood: str, labels: bool = False):
+    """An untrained model of the peer, the held-out cells first, and how many they are."""
     import logging
 
     import anndata as ad
@@ -230,19 +241,25 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     # Unshuffled, the peer holds out the head of the order it is given and trains on the rest.
     order = np.concatenate([held, np.setdiff1d(np.arange(matrix.shape[0]), held)])
     adata = ad.AnnData(matrix[order], obs=obs.iloc[order])
-    kind = scvi.model.SCANVI if labels else scvi.model.SCVI
     if labels:
-        kind.setup_anndata(adata, batch_key="batch", labels_key="label", unlabeled_category="none")
+        scvi.model.SCANVI.setup_anndata(adata, batch_key="batch", labels_key="label", unlabeled_category="none")
     else:
-        kind.setup_anndata(adata, batch_key="batch")
+        scvi.model.SCVI.setup_anndata(adata, batch_key="batch")
+    kind = scvi.model.SCANVI if labels else scvi.model.SCVI
+    return kind(adata, gene_likelihood=likelihood), len(held)
+
+
+def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = False) -> dict:
+    started = time.process_time()
+    first, n_held = peer_model(path, likelihood=likelihood, labels=labels)
+    adata, share = first.adata, n_held / first.adata.n_obs
 
     def fit(n: int):
-        model = kind(adata, gene_likelihood=likelihood)
+        model = type(first)(adata, gene_likelihood=likelihood)
         plan = {"n_epochs_kl_warmup": int(warmup), "lr": 4e-3} if int(warmup) else {}
         quiet = {"enable_progress_bar": False, "logger": False, "check_val_every_n_epoch": 1}
         model.train(
-            n, accelerator="cpu", train_size=1 - len(held) / len(order), validation_size=len(held) / len(order),
-            shuffle_set_split=False, plan_kwargs=plan, **quiet,
+            n, accelerator="cpu", train_size=1 - share, validation_size=share, shuffle_set_split=False, plan_kwargs=plan, **quiet
         )  # fmt: skip
         return model
 
@@ -255,9 +272,9 @@ def _scvi(path: str, epochs: str, likelihood: str, warmup: str, labels: bool = F
     fit(1)
     single = time.process_time() - begun
     steady = (whole - single) / (int(epochs) - 1)
-    if not np.array_equal(np.sort(model.validation_indices), np.arange(len(held))):
+    head = np.arange(n_held)
+    if not np.array_equal(np.sort(model.validation_indices), head):
         raise RuntimeError("the peer holds out other cells than we do")
-    head = np.arange(len(held))
     elbo = float(model.get_elbo(indices=head))
     found = model.get_reconstruction_error(indices=head)
     found = found["reconstruction_loss"] if isinstance(found, dict) else found

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import perturbridge as pb
+from perturbridge.injection import INJECTIONS
+from perturbridge.latent import DESIGNS, Architecture, Training, one_hot_genes
+from perturbridge.latent.penalties import KINDS
 
 CONFIG = """
 [architecture]
@@ -68,7 +71,16 @@ def test_bad_input_is_one_line(fitted, made_screen, tmp_path, call):
     for text, wanted in (
         ("[architecture]\nn_latents = 3", "Nearest valid names: 'n_latent'"),
         ("[model]\nx = 1", "the first is 'model'"),
-        ("epochs = 3", "1 settings outside any table, the first is 'epochs'"),
+        ("epochs = 3", "the first is 'epochs'. Put it under [training]"),
+        ("training = 3", "training is 3, and no table"),
+        ("penalties = 'mmd'", "Give a list"),
+        ("penalties = ['mdm']", "penalty is 'mdm'"),
+        ("penalties = ['mmd=much']", "'mmd=much' is no number"),
+        ("[[penalties]]\nkind = 'mmd'\nforce = 2", "('force')"),
+        ("design = 'vae2'", "design is 'vae2'"),
+        ("injection = 'film2'", "injection is 'film2'"),
+        ("[injection]\nname = 'film'\nn_projected = 2", "has settings ['n_projected']"),
+        ("design = 'biolord'\nembedding = 'nowhere'", "neither a file nor a table"),
         ("[training]\nepochs = 'many'", "value of the wrong type"),
         ("[training]\nbeta = -1", "beta is -1"),
     ):
@@ -81,3 +93,41 @@ def test_bad_input_is_one_line(fitted, made_screen, tmp_path, call):
     assert "cannot be read" in ended.err
     ended = call("latent", "fit", made_screen, "-o", fitted / "model")
     assert "exists already" in ended.err
+
+
+def test_designs_penalties_and_injections_are_the_same_on_the_line_in_toml_and_in_python(made_screen, tmp_path, call):
+    settings = "n_latent = 3\nn_hidden = 16\n"
+    toml = f"design = 'scanvi'\nlabels = 'context'\npenalties = ['mmd', 'adversary=2']\ninjection = 'film'\n[architecture]\n{settings}"
+    (tmp_path / "whole.toml").write_text(toml + "[training]\nepochs = 2\nprecision = 'fp32'\n")
+    (tmp_path / "part.toml").write_text(f"[architecture]\n{settings}[training]\nprecision = 'fp32'\n")
+    named = ["--design", "scanvi", "--labels", "context", "--penalty", "mmd", "--penalty", "adversary=2"]
+    for folder, arguments in (
+        ("a", ["--config", tmp_path / "whole.toml"]),
+        ("b", ["--config", tmp_path / "part.toml", *named, "--injection", "film", "--epochs", 2]),
+    ):
+        ended = call("latent", "fit", made_screen, "-o", tmp_path / folder, *arguments, "--json")
+        assert ended.status == 0, ended.err
+        said = json.loads(ended.out)["settings"]
+        assert said["design"] == "scanvi"
+        assert [p["kind"] for p in said["penalties"]] == ["mmd", "adversary"]
+    screen = pb.read_screen(made_screen)
+    model = pb.LatentModel(
+        labels="context",
+        architecture=Architecture(n_latent=3, n_hidden=16),
+        training=Training(epochs=2, precision="fp32"),
+        penalties=("mmd", "adversary=2"),
+        injection="film",
+    ).fit(screen, embedding=one_hot_genes(screen))
+    z = model.encode(screen).z
+    for folder in ("a", "b"):
+        loaded = pb.LatentModel.load(tmp_path / folder, device="cpu")
+        assert loaded.penalties == model.penalties
+        assert np.array_equal(loaded.encode(screen).z, z)
+
+
+def test_help_names_every_design_penalty_and_injection(call):
+    fit, audit = (" ".join(call(*words, "--help").out.split()) for words in (("latent", "fit"), ("audit",)))
+    for name in (*DESIGNS, *KINDS, *INJECTIONS):
+        assert name in fit
+    for name in DESIGNS:
+        assert name in audit

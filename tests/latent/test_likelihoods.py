@@ -127,3 +127,31 @@ def test_gaussian_is_the_distribution_of_torch():
     log_variance = drawn["log_theta"][0]
     oracle = torch.distributions.Normal(drawn["logits"], (0.5 * log_variance).exp()).log_prob(drawn["zero_logits"])
     torch.testing.assert_close(gaussian(drawn["logits"], log_variance, drawn["zero_logits"]), oracle.sum(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_extra_zeros_at_the_ends_of_their_range(dtype):
+    """Logits of ±200 and zeros that the negative binomial all but rules out, where exponentials underflow."""
+    extremes = torch.tensor([-200.0, -90.0, 0.0, 70.0, 200.0], dtype=dtype)
+    counts = torch.tensor([[0.0, 0, 0, 0, 0, 9], [0, 1, 0, 2, 0, 4]], dtype=dtype)
+    zero_logits = torch.cat([extremes, torch.zeros(1, dtype=dtype)]).repeat(2, 1).requires_grad_()
+    logits = torch.zeros(2, 6, dtype=dtype)
+    log_theta = torch.full((1, 6), 5.0, dtype=dtype)
+    for log_library in (0.0, 9.0):
+        library = torch.full((2, 1), log_library, dtype=dtype)
+        value = negative_binomial(
+            logits, log_theta, SparseRows.from_dense(counts), log_library=library, zero_logits=zero_logits
+        )
+        found = torch.autograd.grad(value.sum(), zero_logits)[0]
+        wide = zero_logits.detach().double().requires_grad_()
+        mean, theta = library.double().exp() / 6, log_theta.double().exp()
+        none = -theta * torch.log1p(mean / theta)
+        x = counts.double()
+        seen = torch.distributions.NegativeBinomial(theta, logits=(mean / theta).log()).log_prob(x)
+        softplus = torch.nn.functional.softplus(wide)
+        truth = torch.where(x == 0, torch.logaddexp(wide, none), seen) - softplus
+        slope = torch.autograd.grad(truth.sum(), wide)[0]
+        # The second cell has counts at logits whose probability of any count float32 cannot hold: they stop at e⁻⁸⁰.
+        assert torch.allclose(value[0].double(), truth.sum(1)[0], rtol=1e-5)
+        assert torch.isfinite(value).all()
+        assert torch.allclose(found.double(), slope, atol=1e-6)

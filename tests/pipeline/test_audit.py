@@ -132,6 +132,7 @@ def test_the_gate_reads_a_written_audit(audited, tmp_path):
         "probes.csv",
         "probes_X_leak.svg",
         "probes_X_clean.svg",
+        "side_by_side.svg",
     }
     assert len(pd.read_csv(tmp_path / "out" / "probes.csv")) == len(probes_table(audited.reports).rows)
     with pytest.raises(DataError, match="exists already"):

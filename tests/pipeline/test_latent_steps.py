@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import perturbridge as pb
 from perturbridge.audit import AuditSettings, RepairCells
 from perturbridge.errors import DataError
-from perturbridge.pipeline import audit_data
+from perturbridge.pipeline import audit_data, write_audit
+from perturbridge.pipeline._audit_inputs import Groupings
+from perturbridge.pipeline._encoders import _labelled
 from perturbridge.pipeline._latent_steps import latent_steps
-from perturbridge.values import Latent
+from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE, Labels, Latent
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +50,50 @@ def test_an_audit_makes_the_latents_it_is_asked_for(screen, tmp_path):
         tmp_path / "screen.h5ad",
         context="context",
         condition="perturbation",
-        make=("PCA", "AE", "VAE"),
+        make=("PCA", "AE", "VAE+mmd=5+classifier"),
         settings=AuditSettings(n_permutations=19),
     )
-    assert list(audited.reports) == ["PCA-16", "AE-16", "VAE-16"]
+    assert list(audited.reports) == ["PCA-16", "AE-16", "VAE-16+mmd=5+classifier"]
+    write_audit(audited, tmp_path / "audit")
+    assert (tmp_path / "audit" / "side_by_side.svg").read_text().count("<svg") == 1
+    probes = pd.read_csv(tmp_path / "audit" / "probes.csv")
+    assert {"accuracy", "roc_auc", "f1"} < set(probes.columns)
+    assert set(probes["latent"]) == set(audited.reports)
     half = audited.latents["AE-16"].trained
     assert half.sum() == screen.n_cells // 2
     # Half of the cells were theirs to see: nothing to reproach them with.
     assert all(report["pipeline"].verdict != "fail" for report in audited.reports.values())
-    with pytest.raises(DataError, match="make is 'UMAP'"):
-        audit_data(tmp_path / "screen.h5ad", context="context", make=("UMAP",))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        ("UMAP", "make is 'UMAP'"),
+        ("PCA+mmd", "PCA has no penalties"),
+        ("VAE+mdm", "penalty is 'mdm'"),
+        ("scanvi", "no state was named"),
+        ("biolord", "no condition was named"),
+    ],
+)
+def test_a_latent_that_cannot_be_made_is_refused(screen, tmp_path, make, message):
+    pb.write_screen(screen, tmp_path / "screen.h5ad")
+    with pytest.raises(DataError, match=message):
+        audit_data(tmp_path / "screen.h5ad", context="context", make=(make,))
+
+
+def test_an_encoder_sees_conditions_and_states_as_they_are():
+    groupings = Groupings(
+        by_role={
+            "context": Labels("batch", ("a", "b"), np.array([0, 1, 0, 1])),
+            "condition": Labels("p", ("<b>", "ctrl", "x,y"), np.array([0, 1, 2, -1])),
+            "state": Labels("t", ("s",), np.zeros(4, dtype=np.int32)),
+        },
+        control=np.array([False, True, False, False]),
+        explanation=(),
+    )
+    bare = pb.simulate.screen(n_perturbations=1, n_genes=3, cells_per_perturbation=2, n_controls=2).screen
+    told = _labelled(replace(bare, context=None, sample=None, state=None), groupings)
+    assert told.perturbation_codes.tolist() == [0, CONTROL_CODE, 1, UNASSIGNED_CODE]
+    assert len(told.perturbations) == 2
+    assert told.context is groupings.by_role["context"]
+    assert told.state is groupings.by_role["state"]

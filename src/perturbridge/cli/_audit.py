@@ -38,7 +38,8 @@ def audit(
     make: Annotated[
         list[str] | None,
         typer.Option(
-            help="Latent to make of the counts where none is named: PCA, AE, VAE; may be given again. [default: PCA]"
+            help="Latent to make of the counts where none is named: PCA, AE, VAE, a design (scvi, scanvi, scidrl, scdisinfact, biolord, "
+            "drvi, perturbridge), with penalties after a plus (VAE+mmd, VAE+adversary=3); may be given again. [default: PCA]"
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Table of the cells, for a latent in a file of its own.")] = None,

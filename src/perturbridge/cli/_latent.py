@@ -32,12 +32,41 @@ def fit(
     settings: dict[str, Any],
     screen: ScreenArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the model to make.")],
-    config: Annotated[Path | None, typer.Option(help="TOML with the tables [architecture] and [training].")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML: design, penalties, injection, [architecture], [training]; options win.")
+    ] = None,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            help="scvi, scanvi, scidrl, scdisinfact, biolord, drvi or perturbridge (MMD and adversary).",
+            show_default="scvi",
+        ),
+    ] = None,
+    penalties: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--penalties",
+            "--penalty",
+            help="Takes the context out within strata: adversary, mmd, hsic, club, cross_covariance or classifier, with "
+            "=STRENGTH if you like; may be given again.",
+        ),
+    ] = None,
+    injection: Annotated[
+        str | None, typer.Option(help="How a perturbation enters the decoder: additive, concat, film or layer_norm.")
+    ] = None,
+    embedding: Annotated[
+        str | None,
+        typer.Option(help="File or table of the vectors injected.", show_default="one column for each perturbed gene"),
+    ] = None,
     split_file: Annotated[Path | None, typer.Option(help="Use the training cells of this split.json alone.")] = None,
     fold: Annotated[str | None, typer.Option(help="Fold of the split.")] = None,
     labels: Annotated[str | None, typer.Option(help="Grouping known for some cells, for semi-supervision.")] = None,
     likelihood: Annotated[str | None, typer.Option(help="nb, zinb or gaussian.", show_default="nb")] = None,
     n_latent: Annotated[int | None, typer.Option(help="Dimensions of the latent.", show_default="10")] = None,
+    n_latent_context: Annotated[
+        int | None,
+        typer.Option(min=0, help="Further dimensions, for the context.", show_default="as the design has it"),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the cells.", show_default="200,000 cell visits")
     ] = None,
@@ -51,7 +80,7 @@ def fit(
 ) -> None:
     """Fit a latent model on the training cells of a screen.
 
-    Example: `perturbridge latent fit screen.h5ad -o models/latent --context gem_group`
+    Example: `perturbridge latent fit screen.h5ad -o models/latent --context gem_group --penalty mmd`
     """
     from perturbridge import pipeline
 
@@ -59,18 +88,17 @@ def fit(
     from ._tables import print_record
 
     check_output(out, overwrite=overwrite, make_folder=True)
-    given: dict[str, Any] = {"likelihood": likelihood, "n_latent": n_latent, "epochs": epochs, "stream": stream or None}
-    given = {**given, "checkpoint": checkpoint, "device": device, "seed": seed}
-    architecture, training = pipeline.read_latent_config(config, given=given)
+    given: dict[str, Any] = {"design": design, "penalties": penalties, "injection": injection, "embedding": embedding}
+    given |= {"labels": labels, "likelihood": likelihood, "n_latent": n_latent, "n_latent_context": n_latent_context}
+    given |= {"epochs": epochs, "stream": stream or None, "checkpoint": checkpoint, "device": device, "seed": seed}
+    chosen = pipeline.read_latent_config(config, given=given)
     read = pipeline.config_from_mapping({"screen": screen, "split_file": split_file, **settings})
     with progress_bars() as progress:
-        record = pipeline.fit_latent(
-            read, out, architecture=architecture, training=training, labels=labels, fold=fold, progress=progress
-        )
+        record = pipeline.fit_latent(read, out, settings=chosen, fold=fold, progress=progress)
     if as_json:
         print_json(record)
         return
-    print_record(f"Model in {out}", _flat(record))
+    print_record(f"Model in {out}", _flat({**record, "settings": _short(record["settings"])}))
     _print_found(record)
 
 
@@ -136,6 +164,16 @@ def diagnose(
         return
     print_record("Diagnosis", _flat(record))
     _print_found(record)
+
+
+def _short(settings: dict[str, Any]) -> dict[str, Any]:
+    """Leave what is in `model.json` anyhow to that file."""
+    injection = settings["injection"]
+    return {
+        "design": settings["design"],
+        "penalties": [f"{each['kind']}={each['strength']:g}" for each in settings["penalties"]] or "none",
+        "injection": "none" if injection is None else injection["name"],
+    }
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ._concat import Concat
 from ._film import FiLM
 from ._interface import Injection, InjectionSpec
 from ._layer_norm import ConditionalLayerNorm
-from ._table import INJECTIONS, injection_from_json
+from ._table import INJECTIONS, injection_from_json, injection_of
 
 __all__ = [
     "INJECTIONS",
@@ -23,4 +23,5 @@ __all__ = [
     "Injection",
     "InjectionSpec",
     "injection_from_json",
+    "injection_of",
 ]

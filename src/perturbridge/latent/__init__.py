@@ -16,6 +16,8 @@ from ._differential import DifferentialExpression
 from ._draws import differential_expression, sample_at, sample_cells, sample_posterior
 from ._groupings import carried as carried_labels
 from ._model import LatentModel
+from ._reading import latent_settings
+from ._settings import LatentSettings
 from ._training import Training
 from .penalties import Separation
 from .penalties._interface import Penalty, PenaltySpec, StepView
@@ -35,6 +37,7 @@ __all__ = [
     "Injection",
     "InjectionSpec",
     "LatentModel",
+    "LatentSettings",
     "PcaModel",
     "Penalty",
     "PenaltySpec",
@@ -44,6 +47,7 @@ __all__ = [
     "carried_labels",
     "differential_expression",
     "latent_design",
+    "latent_settings",
     "one_hot_genes",
     "sample_at",
     "sample_cells",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from perturbridge.injection import Concat
 from perturbridge.values import EmbeddingCard, GeneEmbedding
 
 from ._architecture import Architecture
-from ._model import LatentModel
+from ._settings import LatentSettings
 from .penalties._separation import Separation
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Screen
 
+    from ._model import LatentModel
     from ._training import Training
 
 __all__ = ["DESIGNS", "latent_design", "one_hot_genes"]
@@ -52,7 +54,8 @@ def latent_design(
     DataError
         If the name is unknown.
     """
-    return DESIGNS[one_of("design", name, tuple(DESIGNS))](context, n_latent, training)
+    settings = DESIGNS[one_of("design", name, tuple(DESIGNS))](n_latent)
+    return (settings if training is None else replace(settings, training=training)).model(context)
 
 
 def one_hot_genes(screen: Screen) -> GeneEmbedding:
@@ -72,36 +75,32 @@ def one_hot_genes(screen: Screen) -> GeneEmbedding:
     )
 
 
-def _scvi(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _scvi(n_latent: int) -> LatentSettings:
     """p(x | z, b), q(z | x) (Lopez et al. 2018, Nat. Methods 15:1053)."""
-    return LatentModel(context, architecture=Architecture(n_latent=n_latent), training=training, name="scvi")
+    return LatentSettings(design="scvi", architecture=Architecture(n_latent=n_latent))
 
 
-def _scanvi(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _scanvi(n_latent: int) -> LatentSettings:
     """p(x | z, b), p(z | u, state), q(state | z) (Xu et al. 2021, Mol. Syst. Biol. 17:e9620)."""
-    return LatentModel(
-        context, architecture=Architecture(n_latent=n_latent), training=training, labels="state", name="scanvi"
-    )
+    return LatentSettings(design="scanvi", architecture=Architecture(n_latent=n_latent), labels="state")
 
 
-def _scidrl(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _scidrl(n_latent: int) -> LatentSettings:
     """p(x | z_bio, z_noise); a classifier on z_noise, a reversed gradient on z_bio (scIDRL).
 
     Here the reversed gradient works within strata, ramps up, and its head keeps pace; the likelihood is that of counts.
     """
-    return LatentModel(
-        context,
+    return LatentSettings(
+        design="scidrl",
         architecture=Architecture(n_latent=n_latent, n_latent_context=4, decode_context=False),
-        training=training,
         penalties=(
             Separation(kind="classifier", block="context", within=KEPT),
             Separation(kind="adversary", strength=3.0, within=KEPT),
         ),
-        name="scidrl",
     )
 
 
-def _scdisinfact(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _scdisinfact(n_latent: int) -> LatentSettings:
     """Z = [shared, condition]: MMD of shared over contexts and over perturbations, MMD of condition over contexts within a
     perturbation, a classifier of the perturbation on condition; p(x | z, b) (Zhang et al. 2024, Nat. Commun. 15:912).
 
@@ -110,53 +109,45 @@ def _scdisinfact(context: str | None, n_latent: int, training: Training | None) 
     """
     n_own = max(n_latent // 3, 1)
     shared, own = (0, n_latent - n_own), (n_latent - n_own, n_latent)
-    return LatentModel(
-        context,
+    return LatentSettings(
+        design="scdisinfact",
         architecture=Architecture(n_latent=n_latent),
-        training=training,
         penalties=(
             Separation(kind="mmd", strength=20.0, dims=shared),
             Separation(kind="mmd", strength=20.0, dims=shared, label="perturbation", within=("state",)),
             Separation(kind="mmd", strength=20.0, dims=own),
             Separation(kind="classifier", dims=own, label="perturbation", within=("state",)),
         ),
-        name="scdisinfact",
     )
 
 
-def _biolord(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _biolord(n_latent: int) -> LatentSettings:
     """p(x | u, e_perturbation, e_context), u = encoder(x) + 0.1 · noise, ½‖u‖² as penalty (Piran et al. 2024, Nat. Biotechnol. 42:1678).
 
     There u is a free vector for each training cell, so that no other cell can be embedded; here an encoder gives it.
     """
-    return LatentModel(
-        context,
+    return LatentSettings(
+        design="biolord",
         architecture=Architecture(n_latent=n_latent, context_as="embedding", posterior_sd=0.1),
-        training=training,
         injection=Concat(),
-        name="biolord",
     )
 
 
-def _drvi(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _drvi(n_latent: int) -> LatentSettings:
     """Rate ∝ Σ_d exp f(z_d, b): each dimension is decoded alone (Moinfar & Theis 2024, bioRxiv 2024.11.06.622266)."""
-    return LatentModel(
-        context, architecture=Architecture(n_latent=n_latent, decoder="additive"), training=training, name="drvi"
-    )
+    return LatentSettings(design="drvi", architecture=Architecture(n_latent=n_latent, decoder="additive"))
 
 
-def _perturbridge(context: str | None, n_latent: int, training: Training | None) -> LatentModel:
+def _perturbridge(n_latent: int) -> LatentSettings:
     """p(x | z, b) with MMD and adversary on z, within perturbation and state."""
-    return LatentModel(
-        context,
+    return LatentSettings(
+        design="perturbridge",
         architecture=Architecture(n_latent=n_latent),
-        training=training,
         penalties=(Separation(kind="mmd", strength=20.0), Separation(kind="adversary", strength=3.0)),
-        name="perturbridge",
     )
 
 
-DESIGNS: Mapping[str, Callable[[str | None, int, Training | None], LatentModel]] = MappingProxyType(
+DESIGNS: Mapping[str, Callable[[int], LatentSettings]] = MappingProxyType(
     {
         "biolord": _biolord,
         "drvi": _drvi,
@@ -167,3 +158,4 @@ DESIGNS: Mapping[str, Callable[[str | None, int, Training | None], LatentModel]]
         "scvi": _scvi,
     }
 )
+"""Settings of each design by its name, given the dimensions of z that hold biology."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Diagnosis", "diagnose"]
 
 ACTIVE_VARIANCE = 0.01
+# Nats; a mark that tells two equal halves of the cells apart has 0.69.
+LEAST_INFORMATION = 0.1
 DIAGNOSIS = 10
 REFINING_STEPS = 20
 CURES = (
@@ -107,6 +109,7 @@ def diagnose(cells: Cells, *, seed: int = 0) -> Diagnosis:
     variance = torch.cat([p.variance for p in posteriors]).double()
     spread = mean.var(0, correction=0).cpu().numpy()
     match = _matches(np.concatenate(real), np.concatenate(drawn))
+    information = _information(mean, variance, source=generator(DIAGNOSIS, seed, device=device))
     return Diagnosis(
         n_cells=len(mean),
         elbo=float(torch.cat([t.elbo() for t in terms]).double().mean()),
@@ -115,10 +118,10 @@ def diagnose(cells: Cells, *, seed: int = 0) -> Diagnosis:
         kl_by_dim=kl,
         mean_variance=spread,
         n_active=int((spread > ACTIVE_VARIANCE).sum()),
-        mutual_information=_information(mean, variance, source=generator(DIAGNOSIS, seed, device=device)),
+        mutual_information=information,
         amortization_gap=float(np.concatenate(gains).mean()),
         **match,
-        findings=_findings(spread),
+        findings=_findings(spread, information),
     )
 
 
@@ -126,19 +129,19 @@ def _is_gaussian(cells: Cells) -> bool:
     return cells.fitted.architecture.likelihood == "gaussian"
 
 
-def _findings(spread: NDArray[np.float64]) -> tuple[Finding, ...]:
+def _findings(spread: NDArray[np.float64], information: float) -> tuple[Finding, ...]:
+    """Name a collapse by what z tells, too: means that still vary by more than 0.01 may drown in a posterior as wide as the prior."""
     dead = np.flatnonzero(spread <= ACTIVE_VARIANCE)
+    if len(dead) == len(spread) or information < LEAST_INFORMATION:
+        what = f"The posterior has collapsed: z tells {max(information, 0):.2g} nats of x."
+        return (Finding(level="warning", code="posterior_collapse", message=f"{what} {CURES}", count=len(spread)),)
     if len(dead) == 0:
         return ()
-    all_dead = len(dead) == len(spread)
-    what = (
-        "The posterior has collapsed: z says nothing about x." if all_dead else "Dimensions of z say nothing about x."
-    )
     return (
         Finding(
             level="warning" if 2 * len(dead) > len(spread) else "info",
-            code="posterior_collapse" if all_dead else "inactive_dimensions",
-            message=f"{what} {CURES}",
+            code="inactive_dimensions",
+            message=f"Dimensions of z say nothing about x. {CURES}",
             count=len(dead),
             example=f"dimension {dead[0]}",
         ),

@@ -62,6 +62,8 @@ class Fitted:
         Mean of the context columns of z by context `(n_contexts, n_latent_context)`.
     split_hash, seen, screen_mark
         Split of the fit, rows it saw, and a mark of the screen they are rows of.
+    penalties
+        What the loss held besides the bound, plain JSON types.
     history
         One record per epoch.
     settings
@@ -86,6 +88,7 @@ class Fitted:
     split_hash: str = ""
     seen: NDArray[np.int64]
     screen_mark: str = ""
+    penalties: tuple[dict[str, Any], ...] = ()
     history: tuple[dict[str, Any], ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

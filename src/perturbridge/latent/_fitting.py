@@ -84,6 +84,7 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
         split_hash=ready.chosen.split_hash,
         seen=ready.chosen.seen,
         screen_mark=screen_mark(screen),
+        penalties=tuple(spec.as_json() for spec in request.penalties),
         history=tuple(state.history),
         settings=request.training.as_json(),
         findings=found.findings(counts=not module.logged),

@@ -8,6 +8,7 @@ import numpy as np
 
 from perturbridge._checks import one_of
 from perturbridge.errors import FitError
+from perturbridge.injection import injection_of
 
 from ._architecture import Architecture
 from ._bound import elbo
@@ -18,6 +19,7 @@ from ._fitting import fit
 from ._preparation import Request
 from ._surgery import surgery
 from ._training import Training
+from .penalties._table import penalty_of
 from .saving._store import read_model, write_model
 from .training._world import resolve_device
 
@@ -53,9 +55,9 @@ class LatentModel:
     training
         How it is trained.
     penalties
-        Further terms of the loss that take the context out of z; none by default.
+        Further terms of the loss that take the context out of z, as records or by name (`"mmd"`, `"mmd=20"`); none by default.
     injection
-        How the embedding of a perturbation enters the decoder; None: it does not.
+        How the embedding of a perturbation enters the decoder, as a record or by name; None: it does not.
     labels
         Grouping known for some cells, such as `"state"`: z then has a prior for each label and a classifier (scANVI); None: neither.
     name
@@ -77,16 +79,16 @@ class LatentModel:
         *,
         architecture: Architecture | None = None,
         training: Training | None = None,
-        penalties: Sequence[PenaltySpec] = (),
-        injection: InjectionSpec | None = None,
+        penalties: Sequence[PenaltySpec | str] = (),
+        injection: InjectionSpec | str | None = None,
         labels: str | None = None,
         name: str = "latent",
     ) -> None:
         self.context = context
         self.architecture = architecture or Architecture()
         self.training = training or Training()
-        self.penalties = tuple(penalties)
-        self.injection = injection
+        self.penalties = tuple(penalty_of(asked) for asked in penalties)
+        self.injection = injection_of(injection)
         self.labels = labels
         self.name = name
         self._fitted: Fitted | None = None
@@ -359,7 +361,7 @@ class LatentModel:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> LatentModel:
-        """Read a saved model, of this version or an older one.
+        """Read a saved model, of this version or an older one; penalties that are not of this package stay names in `fitted_`.
 
         Parameters
         ----------
@@ -377,6 +379,7 @@ class LatentModel:
         model = cls(
             fitted.context_column or None,
             architecture=fitted.architecture,
+            penalties=[penalty_of(about) for about in fitted.penalties if about.get("name") == "separation"],
             injection=fitted.injection,
             labels=fitted.label_column or None,
             name=name,

@@ -154,7 +154,7 @@ def used_contexts(labels: Labels | None, rows: NDArray[np.int64]) -> tuple[str, 
     """Names of the contexts of some cells, sorted; one empty name without a grouping."""
     if labels is None:
         return ("",)
-    return tuple(labels.categories[i] for i in np.unique(labels.codes[rows]))
+    return tuple(labels.categories[i] for i in np.flatnonzero(np.bincount(labels.codes[rows])))
 
 
 def _fingerprint(screen: Screen, chosen: Chosen, request: Request) -> str:

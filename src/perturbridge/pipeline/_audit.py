@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from perturbridge.audit import AuditSettings
     from perturbridge.values import AuditReport, Finding, Latent, Screen
 
-    from ._encoders import Reference
+    from ._reference import Reference
 
 __all__ = ["AuditedLatents", "audit_data"]
 
@@ -108,7 +108,8 @@ def audit_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     place, x_is
         Where the values lie and what they are, as in `read_screen`.
     make
-        Latents to make of the counts where none is named: `"PCA"`, `"AE"`, `"VAE"`.
+        Latents to make of the counts where none is named: `"PCA"`, `"AE"`, `"VAE"`, a design such as `"scidrl"`, or one of these with
+        penalties, `"VAE+mmd"` or `"VAE+mmd=40+adversary"`. Networks are fitted on half of the cells.
     drop_unlabelled
         Leave out cells with a missing label, counted in the report, instead of refusing them.
     settings

@@ -50,7 +50,7 @@ def write_audit(
     """Write an audit: `.json` and `.html` are one file, any other name a folder.
 
     The folder holds `audit.json`, `audit.html`, `probes.csv` (every probe under every split), a figure of it for each latent
-    (`probes_*.svg`), `manifest.json`, and a `.npy` for each latent that a repair made pass.
+    (`probes_*.svg`), of several latents one figure of leak and biology (`side_by_side.svg`), `manifest.json`, and a `.npy` for each latent that a repair made pass.
 
     Parameters
     ----------
@@ -90,6 +90,7 @@ def write_audit(
             write_table(pd.DataFrame(rows), folder / "probes.csv")
         for name, report in audited.reports.items():
             _write_figure(report, folder / f"probes_{_file_name(name)}.svg")
+        _write_side_by_side(audited, folder)
         for name, repair in (repairs or {}).items():
             if repair.chosen is not None:
                 np.save(folder / f"repaired_{_file_name(name)}.npy", repair.chosen.latent.z, allow_pickle=False)
@@ -104,6 +105,16 @@ def _page(audited: AuditedLatents, repairs: Mapping[str, Repair] | None, command
     from ._audit_report import audit_report
 
     return render_report(audit_report(audited, repairs=repairs or {}, command=command))
+
+
+def _write_side_by_side(audited: AuditedLatents, folder: Path) -> None:
+    from perturbridge.plotting import figure_svg
+
+    from ._audit_figures import side_by_side_figures
+
+    if len(audited.reports) > 1:
+        for ax, _ in side_by_side_figures(audited.reports):
+            (folder / "side_by_side.svg").write_text(figure_svg(ax), encoding="utf-8")
 
 
 def _write_figure(report: AuditReport, path: Path) -> None:

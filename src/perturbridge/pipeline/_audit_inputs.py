@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from perturbridge._checks import one_of
 from perturbridge.errors import DataError
 from perturbridge.screens import COORDINATE_SUFFIXES, control_cells, open_cells, read_coordinates
 from perturbridge.values import Finding, Labels, Latent
 
-from ._encoders import ENCODERS, Reference, reference_of
+from ._encoders import made_latent
+from ._reference import Reference, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -232,9 +232,9 @@ def open_reference(
     place, x_is
         As in `read_screen`.
     make
-        Names of `ENCODERS`.
+        Names that `made_latent` knows.
     groupings
-        Context and state for an encoder that is told them.
+        Context, condition and state for an encoder that is told them.
     progress
         Called with cells read and cells in all.
 
@@ -255,8 +255,7 @@ def open_reference(
         return OpenedReference(reference=None, explanation=(why,))
     made = {}
     if not found.latents:
-        told = screen if groupings is None else replace(screen, context=groupings.by_role["context"])
-        latents = [ENCODERS[one_of("make", name, tuple(ENCODERS))](told, reference) for name in make]
+        latents = [made_latent(name, screen, reference, groupings=groupings) for name in make]
         made = {latent.name: latent for latent in latents}
     what = "Latent" if reference.latent in made.values() else "Reference"
     return OpenedReference(

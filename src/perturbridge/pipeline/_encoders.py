@@ -1,116 +1,84 @@
-"""Latents that an audit makes itself: the reference, and one for each encoder it knows."""
+"""Latents that an audit makes of counts, by name: each network is fitted on half of the cells and read on the others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge._checks import one_of
 from perturbridge.errors import DataError
-from perturbridge.numerics import streaming_pca
-from perturbridge.screens import log_rows
-from perturbridge.values import Finding, FittedStep, Latent
+from perturbridge.values import CONTROL_CODE, UNASSIGNED_CODE, PerturbationName
 
 from ._latent_steps import likelihood_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import TypeAlias
-
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
-    from perturbridge.values import Screen
+    from perturbridge.values import Labels, Latent, Screen
 
-    Encoder: TypeAlias = Callable[["Screen", "Reference"], "Latent"]
+    from ._audit_inputs import Groupings
+    from ._reference import Reference
 
-__all__ = ["ENCODERS", "Reference", "reference_of"]
+__all__ = ["made_latent"]
 
-N_COMPONENTS, N_GENES = 16, 2000
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Reference:
-    """A PCA of the counts, and what else the same passes over them give.
-
-    Parameters
-    ----------
-    latent
-        Principal components of log1p CP10k.
-    library_size
-        Counts per cell `(n_cells,)`; None where the file holds logarithms alone.
-    explanation
-        How it was made, one sentence.
-    """
-
-    latent: Latent
-    library_size: NDArray[np.float64] | None
-    explanation: str
+N_LATENT, N_CONTEXT_DIMS = 16, 4
 
 
-def reference_of(screen: Screen, *, progress: Callable[[int, int], None] | None = None) -> Reference:
-    """Principal components z = (x − mean) · Vᵀ of x = log1p CP10k of the 2,000 genes of greatest variance, 16 of them.
-
-    Genes and components are chosen on all cells: the reference says what could be read from these cells, and is no model to be
-    tested. Three passes over the cells, in flat memory.
+def made_latent(name: str, screen: Screen, reference: Reference, *, groupings: Groupings | None = None) -> Latent:
+    """Return a latent of the counts by name.
 
     Parameters
     ----------
+    name
+        `"PCA"`. `"AE"`: the plain autoencoder of the leakage experiment (genes ▸ 512 ▸ 64 ▸ 16). `"VAE"`, or the name of a design: 16
+        dimensions, its decoder told the context. Penalties follow a plus sign: `"VAE+mmd"`, `"VAE+mmd=40+adversary"`.
     screen
-        Counts or log1p values.
-    progress
-        Called with cells read and cells in all, over all passes.
+        The counts.
+    reference
+        Their principal components.
+    groupings
+        Context, condition and state, where an encoder is told them.
 
     Raises
     ------
     DataError
-        If no gene varies.
+        If the name is unknown, or a design needs a label that was not named.
     """
-    n = screen.n_cells
-    seen = 0
+    from perturbridge.latent import DESIGNS, AutoencoderModel, latent_settings, one_hot_genes
 
-    def stretches() -> Iterator[tuple[int, csr_matrix[np.float64], NDArray[np.float64]]]:
-        nonlocal seen
-        for part in log_rows(screen):
-            seen += len(part.totals)
-            if progress is not None:
-                progress(seen, 3 * n)
-            yield part.start, part.values, part.totals
-
-    pca = streaming_pca(lambda: (values for _, values, _ in stretches()), n_components=N_COMPONENTS, n_features=N_GENES)
-    if pca is None:
-        problem = f"No gene of {screen.source.description} varies over its {n:,} cells."
-        raise DataError(problem, cure="Name a latent to audit (--rep), or the place that holds counts (--place).")
-    z = np.empty((n, len(pca.components)), dtype=np.float32)
-    totals = np.empty(n)
-    for start, values, counted in stretches():
-        z[start : start + len(counted)] = pca.project(values)
-        totals[start : start + len(counted)] = counted
-    share = pca.variance.sum() / pca.total_variance
-    name = f"PCA-{len(pca.components)}"
-    explanation = (
-        f"{name} of log1p CP{screen.normalization.target_sum:,.0f}: the {len(pca.columns):,} genes of greatest variance (of "
-        f"{screen.n_genes:,}), chosen and fitted on all {n:,} cells, {share:.0%} of their variance."
-    )
-    counts = screen.normalization.kind == "counts"
-    empty = int((totals <= 0).sum())
-    latent = Latent(
-        z=z,
-        name=name,
-        made_by=explanation,
-        steps=tuple(FittedStep(name=step, rows="all", n_cells=n) for step in ("gene choice", "PCA")),
-        findings=(_empty(empty, int(np.argmax(totals <= 0))),) if empty else (),
-    )
-    return Reference(latent=latent, library_size=totals if counts else None, explanation=explanation)
+    base, *penalties = (part.strip() for part in name.split("+"))
+    one_of("make", base, ("PCA", "AE", "VAE", *DESIGNS))
+    if base in ("PCA", "AE") and penalties:
+        problem = f"make is {name!r}, and {base} has no penalties."
+        raise DataError(problem, cure=f"Use 'VAE+{penalties[0]}', or a design.")
+    if base == "PCA":
+        return reference.latent
+    told = screen if groupings is None else _labelled(screen, groupings)
+    if base == "AE":
+        return _of_half(AutoencoderModel().fit(told, rows=_half(told)).encode(told), "AE-16")
+    divided = any(each.startswith(("classifier", "cross_covariance")) for each in penalties)
+    networks: dict[str, Any] = {"n_latent": N_LATENT, "likelihood": likelihood_of(told)}
+    asked: dict[str, Any] = {
+        "design": "scvi" if base == "VAE" else base,
+        "architecture": networks | ({"n_latent_context": N_CONTEXT_DIMS} if divided else {}),
+    }
+    settings = latent_settings(asked | ({"penalties": penalties} if penalties else {}))
+    _refuse_lacking(base, told, needs_state=settings.labels == "state")
+    embedding = None if settings.injection is None else one_hot_genes(told)
+    known = told.context is None or told.context.codes >= 0
+    fitted = settings.model().fit(told, rows=_half(told) & known, embedding=embedding)
+    return _of_half(fitted.encode(told, unseen="encode"), "+".join([f"{base}-{N_LATENT}", *penalties]))
 
 
-def _empty(n_empty: int, first: int) -> Finding:
-    message = (
-        f"{n_empty:,} cells have no counts; their normalized values are 0 (the first is cell {first}, counted from 0)."
-    )
-    return Finding(level="warning", code="empty_cells", message=message, count=n_empty)
+def _refuse_lacking(name: str, screen: Screen, *, needs_state: bool) -> None:
+    if needs_state and screen.state is None:
+        problem = f"{name!r} learns a prior for each state, and no state was named."
+        raise DataError(problem, cure="Name its column (--state), or make another latent.")
+    if name in ("biolord", "scdisinfact") and not screen.perturbations:
+        problem = f"{name!r} is told the perturbation, and no condition was named."
+        raise DataError(problem, cure="Name its column (--condition), or make another latent.")
 
 
 def _half(screen: Screen) -> NDArray[np.bool_]:
@@ -118,28 +86,21 @@ def _half(screen: Screen) -> NDArray[np.bool_]:
     return np.asarray(np.random.default_rng(0).permutation(screen.n_cells) < screen.n_cells // 2)
 
 
-def _autoencoder(screen: Screen, _reference: Reference) -> Latent:
-    from perturbridge.latent import AutoencoderModel
-
-    return _of_half(AutoencoderModel().fit(screen, rows=_half(screen)).encode(screen), "AE-16")
-
-
 def _of_half(latent: Latent, name: str) -> Latent:
     """Without a split the models say of themselves that they saw all; here they saw the half they were given."""
-    return replace(latent, name=name, steps=tuple(replace(step, rows="train") for step in latent.steps))
+    return replace(latent, name=name, labels={}, steps=tuple(replace(step, rows="train") for step in latent.steps))
 
 
-def _conditional_vae(screen: Screen, _reference: Reference) -> Latent:
-    from perturbridge.latent import Architecture, LatentModel
-
-    architecture = Architecture(n_latent=N_COMPONENTS, likelihood=likelihood_of(screen))  # type: ignore[arg-type]
-    model = LatentModel(architecture=architecture, name="VAE-16")
-    known = screen.context is None or screen.context.codes >= 0
-    return _of_half(model.fit(screen, rows=_half(screen) & known).encode(screen, unseen="encode"), "VAE-16")
-
-
-ENCODERS: Mapping[str, Encoder] = MappingProxyType(
-    {"PCA": lambda _screen, reference: reference.latent, "AE": _autoencoder, "VAE": _conditional_vae}
-)
-"""What an audit can make of counts: principal components, the plain autoencoder of the leakage experiment (genes ▸ 512 ▸ 64 ▸ 16), and a
-VAE whose decoder is told the context. The two networks are fitted on half of the cells, so that they are read on cells they never saw."""
+def _labelled(screen: Screen, groupings: Groupings) -> Screen:
+    """Put context, condition and state in their places; conditions go by number, since any text may be one."""
+    condition: Labels | None = groupings.by_role["condition"]
+    roles = {"context": groupings.by_role["context"], "state": groupings.by_role["state"]}
+    if condition is None:
+        return replace(screen, **roles)
+    kept = np.unique(condition.codes[(condition.codes >= 0) & ~groupings.control])
+    table = np.full(len(condition.categories) + 1, UNASSIGNED_CODE, dtype=np.int32)
+    table[kept] = np.arange(len(kept))
+    # The last entry is that of cells without a label, whose code is -1.
+    codes = np.where(groupings.control, CONTROL_CODE, table[condition.codes])
+    names = tuple(PerturbationName.of([f"condition{k:06d}"]) for k in kept)
+    return replace(screen, perturbations=names, perturbation_codes=codes, **roles)

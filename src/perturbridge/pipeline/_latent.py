@@ -8,16 +8,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perturbridge._checks import nearest_names
 from perturbridge.errors import DataError
 from perturbridge.screens import read_split, write_latent
 
-from ._inputs import load_screen
+from ._inputs import load_embedding, load_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from perturbridge.latent import Architecture, LatentModel, Training
+    from perturbridge.latent import LatentModel, LatentSettings
+    from perturbridge.values import GeneEmbedding, Screen
 
     from ._config import RunConfig
 
@@ -26,58 +26,40 @@ __all__ = ["diagnose_latent", "encode_latent", "fit_latent", "read_latent_config
 # The room of the latent loads torch, which no other command does: it is imported by the functions that need it.
 
 
-def read_latent_config(path: str | Path | None, *, given: Mapping[str, Any]) -> tuple[Architecture, Training]:
-    """Read `[architecture]` and `[training]` of a TOML file; what is given besides wins.
+def read_latent_config(path: str | Path | None, *, given: Mapping[str, Any]) -> LatentSettings:
+    """Read the settings of a latent model from a TOML file; what is given besides wins.
 
     Parameters
     ----------
     path
-        The file, or None for defaults.
+        A file with `design`, `labels`, `embedding`, `penalties` (or tables `[[penalties]]`), `injection` and the tables
+        `[architecture]` and `[training]`, all of them optional; None for defaults.
     given
-        Settings of either, by name; None stands for not given.
+        Any of these, or a setting of either table, by name; None stands for not given.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or a table or setting in it is unknown.
+        If the file cannot be read, or a setting in it is unknown.
     FitError
         If a value does not fit.
     """
-    from perturbridge.latent import Architecture, Training
+    from perturbridge.latent import Architecture, Training, latent_settings
 
-    tables = {} if path is None else _read_toml(Path(path))
-    kinds = {"architecture": Architecture, "training": Training}
-    unknown = sorted(set(tables) - set(kinds))
-    if unknown:
-        problem = f"{path} has {len(unknown)} tables that are unknown, the first is {unknown[0]!r}."
-        raise DataError(problem, cure="Use [architecture] and [training].")
-    made = []
-    for name, kind in kinds.items():
-        known = [field.name for field in fields(kind)]
-        values = dict(tables.get(name, {}))
-        bad = sorted(set(values) - set(known))
-        if bad:
-            problem = f"{len(bad)} settings in [{name}] are unknown, the first is {bad[0]!r}."
-            raise DataError(problem, cure=f"Nearest valid names: {nearest_names(bad[0], known)}.")
-        values |= {key: value for key, value in given.items() if key in known and value is not None}
-        if "checkpoint" in values:
-            values["checkpoint"] = Path(values["checkpoint"])
-        try:
-            made.append(kind(**values))
-        except TypeError as error:
-            problem = f"A setting in [{name}] has a value of the wrong type: {error}."
-            raise DataError(problem, cure="Write numbers without quotation marks, and names with them.") from error
-    architecture, training = made
-    return architecture, training
+    values = {} if path is None else _read_toml(Path(path))
+    named = {key: value for key, value in given.items() if value is not None}
+    for table, kind in (("architecture", Architecture), ("training", Training)):
+        own = {field.name: named.pop(field.name) for field in fields(kind) if field.name in named}
+        if own and isinstance(values.get(table, {}), dict):
+            values[table] = {**values.get(table, {}), **own}
+    return latent_settings({**values, **named})
 
 
 def fit_latent(
     config: RunConfig,
     out: str | Path,
     *,
-    architecture: Architecture,
-    training: Training,
-    labels: str | None = None,
+    settings: LatentSettings,
     fold: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -89,21 +71,18 @@ def fit_latent(
         How to read the screen, its context, and a split file.
     out
         Folder of the model.
-    architecture, training
-        Settings of the model.
-    labels
-        Grouping for semi-supervision.
+    settings
+        Of the model, such as `read_latent_config` gives them.
     fold
         Fold of the split file whose training cells are used.
     progress
         Called with a stage, steps done and steps in all.
     """
-    from perturbridge.latent import LatentModel
-
     screen = load_screen(config)
     split = None if config.split_file is None else read_split(config.split_file)
-    model = LatentModel(architecture=architecture, training=training, labels=labels)
-    model.fit(screen, split=split, fold=fold, progress=_stage(progress, "steps"))
+    embedding = _embedding(settings, screen, aliases=config.aliases)
+    model = settings.model()
+    model.fit(screen, split=split, fold=fold, embedding=embedding, progress=_stage(progress, "steps"))
     # Under torchrun every process ends with the same model; the first one writes it.
     if os.environ.get("RANK", "0") == "0":
         model.save(out)
@@ -114,6 +93,7 @@ def fit_latent(
         "contexts": list(fitted.contexts) if fitted.context_column else [],
         "context_column": fitted.context_column,
         "split_hash": fitted.split_hash,
+        "settings": settings.as_json(),
         "epochs": len(fitted.history),
         "last": fitted.history[-1],
         "findings": [finding.as_json() for finding in (*screen.findings, *fitted.findings)],
@@ -187,6 +167,16 @@ def diagnose_latent(
     return _open(model, device).diagnose(load_screen(config), n_cells=n_cells, seed=seed).as_json()
 
 
+def _embedding(settings: LatentSettings, screen: Screen, *, aliases: Path | None) -> GeneEmbedding | None:
+    if settings.embedding:
+        return load_embedding(settings.embedding, aliases=aliases)
+    if settings.injection is None:
+        return None
+    from perturbridge.latent import one_hot_genes
+
+    return one_hot_genes(screen)
+
+
 def _open(folder: str | Path, device: str) -> LatentModel:
     from perturbridge.latent import LatentModel
 
@@ -197,14 +187,11 @@ def _stage(progress: Callable[[str, int, int], None] | None, name: str) -> Calla
     return None if progress is None else lambda done, total: progress(name, done, total)
 
 
-def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problem = f"{path} cannot be read as TOML: {error}."
-        raise DataError(problem, cure="Pass a file with the tables [architecture] and [training].") from error
-    loose = [name for name, value in tables.items() if not isinstance(value, dict)]
-    if loose:
-        problem = f"{path} has {len(loose)} settings outside any table, the first is {loose[0]!r}."
-        raise DataError(problem, cure="Put each under [architecture] or [training].")
-    return tables
+        raise DataError(
+            problem, cure="Pass a file with design, penalties and the like, [architecture] and [training]."
+        ) from error

@@ -6,7 +6,7 @@ import torch
 
 from perturbridge.errors import DataError, FitError
 from perturbridge.latent.modules._posterior import Posterior
-from perturbridge.latent.penalties import KINDS, Design, Separation
+from perturbridge.latent.penalties import KINDS, STRENGTHS, Design, Separation, penalty_of
 from perturbridge.latent.penalties._interface import StepView
 
 from .conftest import generator
@@ -42,7 +42,7 @@ def view(share=1.0, *, stratum=DESIGN.stratum, mean=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_strength_ramps_up_except_for_the_classifier(kind):
-    term = build(Separation(kind=kind, within=("state",)))
+    term = build(Separation(kind=kind, block="bio", within=("state",)))
     for parameter in term.parameters():
         parameter.data += 0.01
     sizes = []
@@ -107,7 +107,15 @@ def test_json_tells_all():
     asked = Separation(kind="mmd", dims=(0, 2), strength=3.0)
     about = asked.as_json()
     assert about.pop("name") == "separation"
-    assert Separation(**{k: tuple(v) if isinstance(v, list) else v for k, v in about.items()}) == asked
+    assert penalty_of(about) == asked
+    assert penalty_of(asked.as_json()) == penalty_of(asked) == asked
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_is_enough(kind):
+    assert penalty_of(kind) == Separation(kind=kind) == Separation(kind=kind, strength=STRENGTHS[kind])
+    assert penalty_of(f"{kind} = 2.5") == Separation(kind=kind, strength=2.5)
+    assert Separation(kind=kind).block == ("context" if kind == "classifier" else "bio")
 
 
 @pytest.mark.parametrize(

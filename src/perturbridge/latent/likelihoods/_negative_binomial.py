@@ -58,6 +58,10 @@ def negative_binomial(
     return fused(logits.contiguous(), log_library, log_theta, zero_logits, counts, sets)
 
 
+# Beyond it every zero is an extra one, to float32's digits; σ(−80) is still a number.
+LARGEST_LOGIT = 80.0
+
+
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:  # noqa: ANN401 - torch's own signature
@@ -122,18 +126,19 @@ def _evaluate(
     log_sum = theta_at.log() - none_at / theta_at  # ln(θ + μ)
     seen = x * (logits.view(-1).index_select(0, at) - log_sum) + sums
     total = counts.by_cell(seen) + counts.total * (log_library.view(-1) - normalizer) - counts.log_factorial
-    total += none.sum(1) if zero_logits is None else _mixed(none, zero_logits, at=at, none_at=none_at)
+    share = zero_pull = None
+    if zero_logits is None:
+        total += none.sum(1)
+    else:
+        mixed, share, zero_pull = _mixed(none, zero_logits, at=at, none_at=none_at)
+        total += mixed
     if slopes is None:
         return total, None
-    zero_pull = None
-    share = None if zero_logits is None else torch.sigmoid(none - zero_logits)
     pull = weight.mul_(minus)
     turn = none.sub_(pull)
-    if share is not None and zero_logits is not None:
-        share.view(-1).index_fill_(0, at, 1)
+    if share is not None:
         pull *= share
         turn *= share
-        zero_pull = share.neg_().add_(1).sub_(torch.sigmoid(zero_logits))
     kept = x * (1 - weight_at)
     pull.view(-1).scatter_add_(0, at, kept)
     turn.view(-1).scatter_add_(0, at, theta_at * slopes - kept)
@@ -151,8 +156,17 @@ def _rising(
     return rising(counts.value, log_theta.exp(), (row, counts.col), is_plain=counts.is_plain, gradient=gradient)
 
 
-def _mixed(none: Tensor, zero_logits: Tensor, *, at: Tensor, none_at: Tensor) -> Tensor:
-    """Σ over zeros of ln(π + (1 − π) NB(0)), and over the others of ln(1 − π) + ln NB(0), by cell."""
-    mixed = torch.logaddexp(zero_logits, none)
-    mixed.view(-1).index_copy_(0, at, none_at)
-    return mixed.sub_(torch.nn.functional.softplus(zero_logits)).sum(1)
+def _mixed(none: Tensor, zero_logits: Tensor, *, at: Tensor, none_at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Σ over zeros of ln(π + (1 − π) NB(0)), and over the others of ln(1 − π) + ln NB(0), by cell; what of it is NB's, by value; dΣ/dlogit.
+
+    With a = ln NB(0), l the logit: ln(e^a + e^l) − ln(1 + e^l) = max(a, l) + ln σ(−l)/σ(|a − l|), which takes one logarithm; the share of
+    NB is σ(a − l), 1 where the count is not zero, and the derivative after l is σ(−l) − share.
+    """
+    logit = zero_logits.clamp_max(LARGEST_LOGIT)
+    share = torch.sigmoid(none - logit)
+    rest = torch.sigmoid(-logit)
+    larger = torch.maximum(share, 1 - share)
+    mixed = torch.div(rest, larger, out=larger).log_().add_(torch.maximum(none, logit))
+    mixed.view(-1).index_copy_(0, at, none_at + rest.view(-1).index_select(0, at).log())
+    share.view(-1).index_fill_(0, at, 1)
+    return mixed.sum(1), share, rest.sub_(share)

@@ -11,13 +11,15 @@ from ._labels import Design
 from ._mmd import MMD
 from ._overlap import Overlap
 from ._residual import Cells, Term
-from ._separation import KINDS, Separation
+from ._separation import KINDS, STRENGTHS, Separation
+from ._table import penalty_of
 
 __all__ = [
     "CLUB",
     "HSIC",
     "KINDS",
     "MMD",
+    "STRENGTHS",
     "Adversary",
     "Cells",
     "Classifier",
@@ -26,6 +28,7 @@ __all__ = [
     "Overlap",
     "Separation",
     "Term",
+    "penalty_of",
     "ramp",
     "scale_gradient",
 ]

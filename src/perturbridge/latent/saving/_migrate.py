@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "migrate"]
 
-VERSION = 2
+VERSION = 3
 
 
 def _from_1(about: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +21,12 @@ def _from_1(about: dict[str, Any]) -> dict[str, Any]:
     return {**about, "version": 2, "labels": [], "label_column": ""}
 
 
-_STEPS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1})
+def _from_2(about: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 did not say which penalties the loss had."""
+    return {**about, "version": 3, "penalties": []}
+
+
+_STEPS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1, 2: _from_2})
 
 
 def migrate(about: dict[str, Any], path: Path) -> dict[str, Any]:

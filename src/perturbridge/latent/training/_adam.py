@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["Adam"]
 
 BETA1, BETA2 = 0.9, 0.999
-CPU_BLOCK = 32_768
 
 
 class Adam:
     """w ← w − rate · m̂ / (√v̂ + ε), with m and v the decayed means of the gradient and of its square (Kingma & Ba 2015).
 
-    All weights lie in one vector, of which the parameters are views: a step is a dozen operations whatever the number of layers, clipping
-    and summing over processes are one each, and a checkpoint holds two vectors. (`torch.optim` loads torch's compiler when it is first
-    used, which costs more than training on a small screen.)
+    All weights lie in one vector, of which the parameters are views: a step is one operation whatever the number of layers, clipping
+    and summing over processes are one each, and a checkpoint holds two vectors. (The operation is that of `torch.optim.Adam(fused=True)`,
+    which itself loads torch's compiler when it is first used: that costs more than training on a small screen.)
 
     Parameters
     ----------
@@ -41,7 +40,7 @@ class Adam:
         self._flat = torch.cat([p.detach().reshape(-1) for p in self.parameters])
         for p, part in zip(self.parameters, self._flat.split_with_sizes(self._sizes), strict=True):
             p.data = part.view_as(p)
-        self._block = CPU_BLOCK if self._flat.device.type == "cpu" else max(len(self._flat), 1)
+        self._number = torch.zeros((), device=self._flat.device)
         self.mean = torch.zeros_like(self._flat)
         self.square = torch.zeros_like(self._flat)
 
@@ -53,14 +52,20 @@ class Adam:
         return torch.cat([part.reshape(-1) for part in parts])
 
     def step(self, gradient: Tensor, *, number: int, rate: float) -> None:
-        """Move the weights; `number` counts steps from 1; `gradient` is written over."""
-        root = (1 - BETA2**number) ** 0.5
-        scale = rate * root / (1 - BETA1**number)
-        vectors = (self._flat, self.mean, self.square, gradient)
-        # A block at a time, so that the ten passes over it find it in the cache.
-        for w, mean, square, g in zip(*(torch.split(vector, self._block) for vector in vectors), strict=True):
-            if self._weight_decay > 0:
-                g.add_(w, alpha=self._weight_decay)
-            mean.lerp_(g, 1 - BETA1)
-            square.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-            w.addcdiv_(mean, torch.sqrt(square, out=g).add_(self._epsilon * root), value=-scale)
+        """Move the weights; `number` counts steps from 1."""
+        self._number.fill_(number)
+        torch._fused_adam_(
+            [self._flat],
+            [gradient],
+            [self.mean],
+            [self.square],
+            [],
+            [self._number],
+            lr=rate,
+            beta1=BETA1,
+            beta2=BETA2,
+            weight_decay=self._weight_decay,
+            eps=self._epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
