@@ -430,17 +430,6 @@ def test_responses_of_this_screen_are_refused_and_of_another_declared(plant):
     assert "L2 computed from responses in another screen (xyz)" in model.summary()
 
 
-def test_undeclared_components_of_the_responses_are_noticed(plant):
-    planted = plant(40)
-    effects = planted.effects(noise=1.0)
-    card = replace(response_embedding(effects, name="pca").card, responses_of="")
-    hidden = replace(response_embedding(effects, name="pca", n_dims=9), card=card)
-    levels = {
-        s["name"]: s["leakage"]["level"] for s in EffectModel([planted.source, hidden]).fit(effects).report_["sources"]
-    }
-    assert levels == {"planted0": "", "pca": "L1?"}
-
-
 def test_date_of_a_source_is_declared(plant):
     source = plant(20).source
     dated = replace(source, card=replace(source.card, date="2024-03"))

@@ -77,7 +77,8 @@ def test_both_views_together_are_no_worse_than_the_better_one(data_dir, sources,
     effects = singles(singles(profiles(data_dir, name), views[0]), views[1])
     alone = min(ratio(lambda s, _: EffectModel(s), effects, view, seeds=seeds) for view in views)
     both, three = (
-        ratio(lambda s, _: EffectModel(s), effects, s, seeds=seeds) for s in (views, [*views, shuffled(views[0], seed=0)])
+        ratio(lambda s, _: EffectModel(s), effects, s, seeds=seeds)
+        for s in (views, [*views, shuffled(views[0], seed=0)])
     )
     assert both <= target
     assert both <= alone + 0.005

@@ -19,8 +19,11 @@ __all__ = ["Shrinkage", "leading_directions", "shrink_to_mean"]
 
 # Targets are taken in blocks of columns where left-out residuals themselves are needed.
 _BLOCK = 512
-# Agreement, in units of what chance makes of it, that the best of many kernels reaches with embeddings that know nothing.
-_BY_LUCK = 3.0
+# Rows i and j both count how far i tells j, so the sum over rows varies twice as much as independent rows would.
+_TWICE = 2.0
+# Agreement that the best of many kernels hardly exceeds where embeddings know nothing, in its standard errors and in what chance makes of
+# it, and how sharply it is dropped below; from simulated screens.
+_ERRORS_BY_LUCK, _DEALS_BY_LUCK, _SHARPNESS = 2.3, 3.5, 8
 _SURE, _FOLDS, _FEWEST_ROWS = 2.0, 5, 20
 _MOST_DIRECTIONS, _ROWS_FOR_EACH = 64, 4
 
@@ -81,11 +84,13 @@ class _Agreement:
     deviation: NDArray[np.float64]
 
     def factor(self, by_chance: float) -> float:
-        """min(1, a / b) · max(0, 1 − (3 · by_chance / a)⁴) with a and b the sums over rows and targets."""
+        """min(1, a / b) · max(0, 1 − min(2.3 SE(a), 3.5 · by_chance)⁸ / a⁸) with a and b the sums over rows and targets."""
         a, b = float(self.agreement.sum()), float(self.deviation.sum())
         if a <= 0 or b <= 0:
             return 0.0
-        return min(1.0, a / b) * max(0.0, 1.0 - (_BY_LUCK * by_chance / a) ** 4)
+        error = float(np.sqrt(_TWICE * len(self.agreement) * self.agreement.var(ddof=1)))
+        luck = min(_ERRORS_BY_LUCK * error, _DEALS_BY_LUCK * by_chance)
+        return min(1.0, a / b) * max(0.0, 1.0 - float((luck / a) ** _SHARPNESS))
 
     def of(self, rows: NDArray[np.bool_]) -> _Agreement:
         """Return the sums of these rows."""
@@ -115,13 +120,16 @@ class _Agreement:
 def shrink_to_mean(
     ridge: LooRidge, alpha: float, *, groups: Sequence[NDArray[np.int64]] = (), by_direction: bool = True
 ) -> Shrinkage:
-    """Return s = min(1, a / b) · max(0, 1 − (3 SD(a) / a)⁴), with a = Σ_p w_p e⁰_p · d_p and b = Σ_p w_p ‖d_p‖².
+    """Return s = min(1, a / b) · max(0, 1 − L⁸ / a⁸), with a = Σ_p w_p e⁰_p · d_p, b = Σ_p w_p ‖d_p‖², L = min(2.3 SE(a), 3.5 SD(a)).
 
     e⁰ are the left-out residuals of the mean alone, e those of the model, d = e⁰ − e its left-out deviation from the mean. So a is the
-    agreement of what was left out with what was predicted for it, and a / b the slope of the one on the other. SD(a) is what a varies by
-    if responses are dealt anew among the rows; see `agreement_by_chance`. Kernel and α were chosen on the same rows, so their promise is
-    a little too good: without signal the best of many kernels reaches 3 SD(a), and what does not is dropped. The fourth power lets go of
-    what is beyond doubt: at 5 SD(a) 0.87 is kept, at 8 0.98.
+    agreement of what was left out with what was predicted for it, and a / b the slope of the one on the other. Kernel and α were chosen
+    on the same rows, so their promise is a little too good: without signal the best of many kernels reaches L, and what does not exceed it is
+    dropped; what exceeds it by half is kept whole but for 4 %.
+
+    SE(a)² = 2 n Var(a_p) over rows, twice since without signal a is Σ_p Σ_q H_pq e⁰_p · e⁰_q, each pair of rows in it twice. SD(a) is
+    what a varies by if responses are dealt anew among the rows (`agreement_by_chance`). The first takes a few strong responses, all well
+    predicted, for doubt, and the second knows nothing of how even the rows agree; either will do.
 
     The leading principal directions of the targets may have a factor each, drawn to the common one, since effects are better predicted along
     some than along others (Breiman and Friedman 1997 call it curds and whey). That is kept only if it lowers the error of left-out rows by
@@ -174,8 +182,7 @@ def agreement_by_chance(ridge: LooRidge, alpha: float, groups: Sequence[NDArray[
     """Return √(2 Σ_{p≠q} D_pq² · mean_{p≠q} (ỹ_p · ỹ_q)²): how much Σ_p w_p e⁰_p · d_p varies by chance.
 
     D maps the weighted targets ỹ to √w d, so that the sum is Σ_pq D_pq ỹ_p · ỹ_q. If it is chance which row has which response, each
-    pair of rows contributes an inner product of its own, once in each order; the mean of these is about 0 since ỹ sums to 0. Unlike the
-    spread of the terms of the sum this does not take a few strong responses, well predicted, for doubt.
+    pair of rows contributes an inner product of its own, once in each order; the mean of these is about 0 since ỹ sums to 0.
     """
     n = len(ridge.root_weights)
     if np.isinf(alpha) or n < 2:
