@@ -406,6 +406,20 @@ def test_summary_names_every_choice(plant):
         EffectModel(plant(40).source).summary()
 
 
+def test_an_explanation_reads_as_text(plant):
+    planted = plant(40)
+    model = EffectModel(planted.source).fit(planted.effects(planted.names[:30], noise=0.1))
+    found = model.explain("P35", top=2)
+    text = str(found)
+    assert text.splitlines()[0].startswith("P35: predicted, ")
+    for row in (*found.neighbors, *found.up, *found.down):
+        assert row["gene"] in text
+    assert "by source       planted0 +1.00" in text
+    unknown = str(model.explain("nobody"))
+    assert "no_embedding (nobody has no vector in planted0), 0 from the mean effect" in unknown
+    assert "by source" not in unknown
+
+
 # Sources from measurements, and leakage
 
 
