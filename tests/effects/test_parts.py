@@ -420,6 +420,17 @@ def test_an_explanation_reads_as_text(plant):
     assert "by source" not in unknown
 
 
+@pytest.mark.parametrize("level", [0.0, 1e-3, 7.3])
+def test_rows_that_are_all_alike_are_the_mean_and_nothing_is_claimed(plant, level):
+    for seed in range(6):
+        row = level * np.random.default_rng(seed).normal(size=5)
+        train = Effects.from_delta(np.tile(row, (9, 1)), perturbations=plant(12).names[:9])
+        model = EffectModel(plant(12, seed=seed).source).fit(train)
+        assert model.report_["is_mean_only"]
+        assert model.report_["loo_r2"] == 0.0
+        assert np.allclose(model.predict(["P11"]).delta, row, rtol=0, atol=1e-12)
+
+
 # Sources from measurements, and leakage
 
 

@@ -24,6 +24,7 @@ _TWICE = 2.0
 # Agreement that the best of many kernels hardly exceeds where embeddings know nothing, in its standard errors and in what chance makes of
 # it, and how sharply it is dropped below; from simulated screens.
 _ERRORS_BY_LUCK, _DEALS_BY_LUCK, _SHARPNESS = 2.3, 3.5, 8
+_ROUNDING = 1e-12
 _SURE, _FOLDS, _FEWEST_ROWS = 2.0, 5, 20
 _MOST_DIRECTIONS, _ROWS_FOR_EACH = 64, 4
 
@@ -152,6 +153,9 @@ def shrink_to_mean(
         deviation += weights * np.einsum("ij,ij->i", step, step)
         alone += weights * np.einsum("ij,ij->i", without, without)
     whole, scale = _Agreement(agreement=agreement, deviation=deviation), float(alone.sum())
+    if scale <= n * float(ridge.mean @ ridge.mean) * _ROUNDING**2:
+        # Rows that are all alike differ by rounding errors, which any kernel may seem to predict.
+        whole, scale = _Agreement(agreement=np.zeros(n), deviation=np.zeros(n)), 0.0
     factor = whole.factor(agreement_by_chance(ridge, alpha, groups))
     change = whole.change(factor)
     plain = Shrinkage(
