@@ -106,7 +106,7 @@ def test_training_responses_know_nothing_of_test_rows(measured, leaks):
 
 
 def test_run_takes_both_by_name_and_its_model_comes_back(measured, tmp_path):
-    done = run(RunConfig(screen=measured, embedding=("go_words", *BOTH), folds=2), tmp_path / "a")
+    done = run(RunConfig(screen=measured, embedding=("go_words", *BOTH), folds=2, cell_level=False), tmp_path / "a")
     sources = {source["name"]: source for source in done.manifest["model"]["all"]["sources"]}
     assert set(sources) == {"go_words", *BOTH}
     assert sources["training_responses"]["leakage"]["reason"] == "computed inside the fit from training rows"

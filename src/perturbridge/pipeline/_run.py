@@ -155,7 +155,8 @@ def _cells(
     validation: CrossValidation,
     tell: Callable[[str, int, int], None],
 ) -> CellLevel | None:
-    if not config.cell_level:
+    # A response to perturbations is learnt from vectors that are there before any fit.
+    if not config.cell_level or not embeddings:
         return None
     return cell_level(
         screen,
