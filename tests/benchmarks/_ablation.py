@@ -23,7 +23,9 @@ from perturbridge.values import ContextTable, Effects, EmbeddingCard, GeneEmbedd
 
 from ._accuracy import profiles, ratio, singles
 
-PARTS = ("direction_shrinkage", "shrinkage", "source_weights", "interactions", "own_effects")
+PARTS = ("direction_shrinkage", "shrinkage", "source_weights")
+# These exist only where there are combinations; on singles the model without them is the model itself.
+PAIR_PARTS = ("interactions", "own_effects")
 SIMULATED_PARTS = ("row_weights", "target_gene", "shrinkage", "direction_shrinkage")
 
 
@@ -47,9 +49,9 @@ def on_profiles(data: Path, *, quick: bool) -> list[dict]:
     every = {name: e.take([p for p in e.perturbations if p.is_single]) for name, e in sets.items()}
     norman, seeds = profiles(data, "norman19"), 1 if quick else 5
 
-    def row(label: str, make, *, source=views, pairs: bool = True, whole: bool = True) -> dict:
+    def row(label: str, make, *, source=views, alone: bool = True, pairs: bool = True, whole: bool = True) -> dict:
         found: dict = {"model": label}
-        for name in sets:
+        for name in sets if alone else ():
             short = name.removesuffix("22k562").removesuffix("16")
             found[f"{short} both"] = ratio(make, both[name], source, seeds=seeds)
             if whole:
@@ -58,6 +60,9 @@ def on_profiles(data: Path, *, quick: bool) -> list[dict]:
 
     rows = [row("everything", lambda s, _: EffectModel(s))]
     rows += [row(f"without {part}", lambda s, _, p=part: EffectModel(s, without=(p,))) for part in PARTS]
+    rows += [
+        row(f"without {part}", lambda s, _, p=part: EffectModel(s, without=(p,)), alone=False) for part in PAIR_PARTS
+    ]
     rows += [row(f"{view.name} alone", lambda s, _: EffectModel(s), source=view, pairs=False) for view in views]
     shuffles = [
         ratio_rows(both, [*views, shuffled(views[0], seed=k)], seeds=1 if quick else 2)

@@ -51,6 +51,15 @@ def test_the_target_itself_does_not_rank(moved):
     assert "G199" not in enrich(moved, sets, permutations=20)["leading"][0]
 
 
+def test_genes_that_never_move_have_no_rank(moved):
+    delta = np.array(moved.delta[0])
+    delta[100:] = 0.0
+    table = enrich(prediction(delta, "G0"), {"half": GENES[90:110], "still": GENES[100:130]}, permutations=20)
+    assert table[["gene_set", "n_genes"]].to_numpy().tolist() == [["half", 10]]
+    with pytest.raises(DataError, match="zero in every gene"):
+        enrich(prediction(np.zeros(200), "G0"), {"half": GENES[90:110]})
+
+
 def test_misuse_is_explained(moved, tmp_path, monkeypatch):
     with pytest.raises(
         DataError, match="None of 1 gene sets has 10 to 500 of the 200 measured genes; the largest has 0"

@@ -406,6 +406,31 @@ def test_summary_names_every_choice(plant):
         EffectModel(plant(40).source).summary()
 
 
+def test_an_explanation_reads_as_text(plant):
+    planted = plant(40)
+    model = EffectModel(planted.source).fit(planted.effects(planted.names[:30], noise=0.1))
+    found = model.explain("P35", top=2)
+    text = str(found)
+    assert text.splitlines()[0].startswith("P35: predicted, ")
+    for row in (*found.neighbors, *found.up, *found.down):
+        assert row["gene"] in text
+    assert "by source       planted0 +1.00" in text
+    unknown = str(model.explain("nobody"))
+    assert "no_embedding (nobody has no vector in planted0), 0 from the mean effect" in unknown
+    assert "by source" not in unknown
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-3, 7.3])
+def test_rows_that_are_all_alike_are_the_mean_and_nothing_is_claimed(plant, level):
+    for seed in range(6):
+        row = level * np.random.default_rng(seed).normal(size=5)
+        train = Effects.from_delta(np.tile(row, (9, 1)), perturbations=plant(12).names[:9])
+        model = EffectModel(plant(12, seed=seed).source).fit(train)
+        assert model.report_["is_mean_only"]
+        assert model.report_["loo_r2"] == 0.0
+        assert np.allclose(model.predict(["P11"]).delta, row, rtol=0, atol=1e-12)
+
+
 # Sources from measurements, and leakage
 
 
@@ -428,17 +453,6 @@ def test_responses_of_this_screen_are_refused_and_of_another_declared(plant):
     assert model.clone().name == model.name == model.predict(["P35"]).model
     assert model.report_["sources"][1]["leakage"]["level"] == "L2"
     assert "L2 computed from responses in another screen (xyz)" in model.summary()
-
-
-def test_undeclared_components_of_the_responses_are_noticed(plant):
-    planted = plant(40)
-    effects = planted.effects(noise=1.0)
-    card = replace(response_embedding(effects, name="pca").card, responses_of="")
-    hidden = replace(response_embedding(effects, name="pca", n_dims=9), card=card)
-    levels = {
-        s["name"]: s["leakage"]["level"] for s in EffectModel([planted.source, hidden]).fit(effects).report_["sources"]
-    }
-    assert levels == {"planted0": "", "pca": "L1?"}
 
 
 def test_date_of_a_source_is_declared(plant):

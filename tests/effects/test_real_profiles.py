@@ -70,14 +70,15 @@ def test_pairs_are_better_than_sums_and_than_the_published_recipe(data_dir, sour
         assert ours < 0.75 * min(found["additive"][stratum], found["genepert 1"][stratum])
 
 
-@pytest.mark.parametrize(("name", "target"), [("replogle22k562", 0.71), ("adamson16", 0.745)])
-def test_both_views_together_are_no_worse_than_the_better_one(data_dir, sources, name, target):
-    """One seed of the five behind the figures in the benchmarks."""
+@pytest.mark.parametrize(("name", "seeds", "target"), [("replogle22k562", 1, 0.71), ("adamson16", 5, 0.745)])
+def test_both_views_together_are_no_worse_than_the_better_one(data_dir, sources, name, seeds, target):
+    """On the larger set one seed of the five behind the figures in the benchmarks."""
     views = list(sources.values())
     effects = singles(singles(profiles(data_dir, name), views[0]), views[1])
-    alone = min(ratio(lambda s, _: EffectModel(s), effects, view, seeds=1) for view in views)
+    alone = min(ratio(lambda s, _: EffectModel(s), effects, view, seeds=seeds) for view in views)
     both, three = (
-        ratio(lambda s, _: EffectModel(s), effects, s, seeds=1) for s in (views, [*views, shuffled(views[0], seed=0)])
+        ratio(lambda s, _: EffectModel(s), effects, s, seeds=seeds)
+        for s in (views, [*views, shuffled(views[0], seed=0)])
     )
     assert both <= target
     assert both <= alone + 0.005

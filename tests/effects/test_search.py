@@ -1,12 +1,14 @@
 """The choice of a penalty and the shrinkage to the mean, each against its definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from perturbridge.effects._design import Design
 from perturbridge.effects._problem import Problem
 from perturbridge.effects._search import choose_alpha, try_kernel, unit_of
-from perturbridge.effects._shrinkage import shrink_to_mean
+from perturbridge.effects._shrinkage import agreement_by_chance, shrink_to_mean
 from perturbridge.numerics import LooRidge
 from perturbridge.values import as_names
 
@@ -59,14 +61,37 @@ def test_shrinkage_follows_its_formula(weighted, noise):
     alpha = 0.3 * unit_of(ridge)
     without, left = ridge.loo_residuals(np.inf), ridge.loo_residuals(alpha)
     agreement = weights * (without * (without - left)).sum(1)
-    error = agreement.std(ddof=1) * np.sqrt(2 * 40)
     slope = agreement.sum() / (weights @ (without - left) ** 2).sum()
-    factor = min(1, slope) * max(0.0, 1 - error**2 / agreement.sum() ** 2)
+    luck = min(2.3 * agreement.std(ddof=1) * np.sqrt(2 * 40), 3.5 * agreement_by_chance(ridge, alpha))
+    factor = min(1, slope) * max(0.0, 1 - (luck / agreement.sum()) ** 8)
     found = shrink_to_mean(ridge, alpha, by_direction=False)
     assert found.factor == pytest.approx(factor, rel=1e-10)
     shrunken = without - factor * (without - left)
     assert found.loo_r2 == pytest.approx(1 - (weights @ shrunken**2).sum() / (weights @ without**2).sum(), rel=1e-9)
     assert 0 < factor < 1
+
+
+@pytest.mark.parametrize("case", ["plain", "weighted", "grouped", "wide", "features"])
+def test_agreement_by_chance_is_its_spread_over_dealt_responses(case):
+    """The oracle deals the weighted responses anew, refits, and looks at the sum itself."""
+    rng = np.random.default_rng(3)
+    features, targets = planted(noise=3.0, n=30)
+    features = np.hstack([features, 0.3 * rng.normal(size=(30, 40))]) if case != "features" else features
+    if case == "wide":
+        targets = targets @ rng.normal(size=(12, 100))
+    weights = rng.uniform(0.3, 2, 30) if case == "weighted" else None
+    groups = (np.array([0, 7]), np.array([3, 4, 5])) if case == "grouped" else ()
+    ridge = LooRidge.from_features(features, targets, weights=weights)
+    alpha, sums = unit_of(ridge), []
+    for _ in range(400):
+        dealt = rng.permutation(ridge.targets)
+        dealt -= np.outer(ridge.direction, ridge.direction @ dealt)
+        again = replace(ridge, targets=dealt)
+        without = again.loo_residuals(np.inf, groups=groups)
+        step = without - again.loo_residuals(alpha, groups=groups)
+        sums.append((ridge.root_weights[:, None] ** 2 * without * step).sum())
+    assert agreement_by_chance(ridge, alpha, groups) == pytest.approx(np.std(sums), rel=0.2)
+    assert abs(np.mean(sums)) < 0.35 * np.std(sums)
 
 
 def test_shrinkage_drops_what_left_out_rows_contradict():

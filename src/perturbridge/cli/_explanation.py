@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._show import console, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from perturbridge.effects import Explanation
@@ -26,14 +26,20 @@ def print_explanation(explanation: Explanation) -> None:
             for row in explanation.neighbors
         ]
         columns = ("training gene", "similar to", "#kernel", "#share")
-        print_table(f"\n{name}: what its deviation from the mean effect comes through", columns, rows)
+        _titled(f"{name}: what its deviation from the mean effect comes through", columns, rows)
         shares = [(row["source"], _weight(row), f"{row['share']:+.2f}") for row in explanation.sources]
-        print_table(f"\n{name}: by source", ("source", "#weight", "#share"), shares)
+        _titled(f"{name}: by source", ("source", "#weight", "#share"), shares)
     genes = [
         (row["gene"] + (" (target)" if row["is_target"] else ""), f"{row['delta']:+.3f}", _interval(row))
         for row in (*explanation.up, *explanation.down)
     ]
-    print_table(f"\n{name}: strongest genes, Δ in log1p-CP10k", ("gene", "#delta", "#90 % interval"), genes)
+    _titled(f"{name}: strongest genes, Δ in log1p-CP10k", ("gene", "#delta", "#90 % interval"), genes)
+
+
+def _titled(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a title that may be wider than its table."""
+    console().print(f"\n{title}", style="bold", markup=False, highlight=False)
+    print_table("", columns, rows)
 
 
 def _weight(row: Mapping[str, Any]) -> str:

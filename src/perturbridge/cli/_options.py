@@ -24,7 +24,10 @@ Drop = Annotated[bool, typer.Option("--drop-small", help="Leave perturbations wi
 Embedding = Annotated[
     list[str] | None,
     typer.Option(
-        "--embedding", "-e", help="Embedding file, or a table that ships; may be given again. [default: go_words]"
+        "--embedding",
+        "-e",
+        help="Embedding file, a table that ships, or coexpression or training_responses, which are computed from the screen; "
+        "may be given again. [default: go_words]",
     ),
 ]
 Aliases = Annotated[

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def enrich(
     """Rank genes by predicted Δ and test each set for genes that lie together (GSEA prerank of gseapy).
 
     The p-values come from permuting genes, which are not independent of one another, and say nothing about how sure Δ is: they rank
-    sets, and a set found here is a hypothesis. Needs `pip install perturbridge[enrichment]`; nothing is downloaded.
+    sets, and a set found here is a hypothesis. Genes whose Δ is exactly 0 in every row, as of genes that no cell expresses, are not ranked. Needs `pip install perturbridge[enrichment]`; nothing is downloaded.
 
     Parameters
     ----------
@@ -69,16 +71,27 @@ def enrich(
     import pandas as pd
 
     sets = _read_gmt(Path(gene_sets)) if isinstance(gene_sets, str | Path) else dict(gene_sets)
-    measured = set(prediction.genes)
+    # A gene without a predicted change in any row (never counted, as a rule) has no rank among the others.
+    still = {
+        gene
+        for gene, moves in zip(prediction.genes, np.any(prediction.delta != 0, axis=0).tolist(), strict=True)
+        if not moves
+    }
+    measured = set(prediction.genes) - still
     inside = {name: sorted(measured.intersection(genes)) for name, genes in sets.items()}
     tested = {name: genes for name, genes in inside.items() if min_size <= len(genes) <= max_size}
+    if not measured:
+        problem = (
+            f"The predicted effect of {prediction.perturbations[0]} is zero in every gene, so genes cannot be ranked."
+        )
+        raise DataError(problem, cure="Ask for perturbations with a predicted effect.")
     if not tested:
         largest = max((len(genes) for genes in inside.values()), default=0)
         problem = f"None of {len(sets)} gene sets has {min_size} to {max_size} of the {len(measured)} measured genes; the largest has {largest}."
         raise DataError(problem, cure="Lower min_size, or bring both to one kind of gene name.")
     tables = []
     for name, delta in zip(prediction.perturbations, prediction.delta, strict=True):
-        ranked = pd.Series(delta, index=list(prediction.genes))
+        ranked = pd.Series(delta, index=list(prediction.genes)).drop(sorted(still))
         if without_targets:
             ranked = ranked.drop([gene for gene in name.genes if gene in measured])
         if not ranked.any():

@@ -54,6 +54,18 @@ class Explanation:
     down: tuple[dict[str, Any], ...]
     deviation: float
 
+    def __str__(self) -> str:
+        """Say it in a few lines; `table` has the figures."""
+        through = ", ".join(f"{row['gene']} {row['share']:+.2f}" for row in self.neighbors)
+        parts = ", ".join(f"{row['source']} {row['share']:+.2f}" for row in self.sources)
+        moved = {
+            way: ", ".join(f"{row['gene']} {row['delta']:+.2f}" for row in getattr(self, way)) for way in ("up", "down")
+        }
+        flag = f" ({self.detail})" if self.detail else ""
+        lines = [f"{self.perturbation}: {self.status}{flag}, {self.deviation:.3g} from the mean effect"]
+        lines += [f"  comes through   {through}", f"  by source       {parts}"] if self.deviation > 0 else []
+        return "\n".join([*lines, *(f"  {way:<16}{genes or 'none'}" for way, genes in moved.items())])
+
     def as_json(self) -> dict[str, Any]:
         """Return all parts as plain types."""
         return {

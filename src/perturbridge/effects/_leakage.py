@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from perturbridge.errors import LeakageError
-from perturbridge.numerics import LooRidge
 
-from ._shrinkage import leading_directions
+from ._training_sources import COEXPRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +14,6 @@ if TYPE_CHECKING:
     from perturbridge.values import Effects, GeneEmbedding
 
 __all__ = ["is_sister_screen", "leakage_of", "sister_suffix"]
-
-# Left-out R² of the leading directions of Δ beyond which vectors are as good as a rotation of Δ itself.
-_TOO_GOOD = 0.98
-_DIRECTIONS, _MOST_ROWS = 3, 500
 
 
 def is_sister_screen(source: GeneEmbedding) -> bool:
@@ -37,9 +30,11 @@ def leakage_of(source: GeneEmbedding, effects: Effects, *, split_hash: str) -> t
     """Return level and reason: what has to be said about a source beside every figure obtained with it.
 
     L1, response leak: computed from the responses of this very screen, test rows among them. Refused.
-    L1?, vectors not declared as such, of which Δ of the training rows is nearly an exact linear map, as principal components would be.
     L2, sister screen: computed from another screen of the same genes. Declared.
     L3, knowledge leak: knowledge of a date; experiments published before it may be in it. Declared.
+
+    This goes by what cards declare. Whether vectors nobody declared know the answers can be told on test rows alone, which a fit does
+    not have: `audit.check_embedding` asks that, and every run does.
 
     Parameters
     ----------
@@ -67,29 +62,6 @@ def leakage_of(source: GeneEmbedding, effects: Effects, *, split_hash: str) -> t
         raise LeakageError(problem, cure=cure)
     if card.responses_of:
         return "L2", f"computed from responses in another screen ({card.responses_of})"
-    explained = _explained(source, effects)
-    if explained > _TOO_GOOD:
-        return (
-            "L1?",
-            f"left-out rows of Δ are a linear map of its vectors (R2 {explained:.3f}): was it computed from them?",
-        )
+    if card.made_by.startswith(COEXPRESSION):
+        return "", card.description
     return ("L3", f"knowledge of {card.date}") if card.date else ("", "no date in its card")
-
-
-def _explained(source: GeneEmbedding, effects: Effects) -> float:
-    """Left-out R² of the leading principal directions of Δ by a linear map of raw vectors; 0 where rows are too few to tell."""
-    singles = [(i, name.genes[0]) for i, name in enumerate(effects.perturbations) if name.is_single]
-    rows = source.locate([gene for _, gene in singles]).rows
-    found = rows >= 0
-    if found.sum() < source.n_dims + 2 * _DIRECTIONS:
-        return 0.0
-    step = max(1, int(found.sum()) // max(_MOST_ROWS, 2 * source.n_dims))
-    chosen = np.flatnonzero(found)[::step]
-    delta = effects.delta[[singles[j][0] for j in chosen]]
-    centered = delta - delta.mean(axis=0)
-    scores = centered @ leading_directions(centered, _DIRECTIONS).T
-    ridge = LooRidge.from_features(source.vectors[rows[chosen]], scores)
-    alone, unit = ridge.loo_error(np.inf), float(ridge.spectrum.sum()) / len(scores)
-    if alone <= 0 or unit <= 0:
-        return 0.0
-    return 1.0 - min(ridge.loo_error(alpha * unit) for alpha in (1e-8, 1e-4)) / alone

@@ -35,12 +35,13 @@ class EffectModel:
     """Δ̂(P) = Σ_{a ∈ P} (b + g(a)) + interaction,  g ~ Σ_s share_s · kernel_s of the embeddings: kernel ridge with exact leave-one-out.
 
     Each embedding is centred on the training genes, scaled to unit length and turned into a linear or RBF kernel with mean diagonal 1; a
-    gene without a vector has kernel 0 with every other, which is the mean effect. The kernel of each source and α are those with the
-    smallest exact (weighted) leave-one-out error over the training rows; so are the shares of further sources, which join one by one, best
-    first. Rows of one gene (two names of one vector, or what `groups` says) are left out together.
-    The intercept b is not penalized, so the strongest penalty (α = ∞ is always tried) leaves the weighted mean effect. Finally the
-    deviation from the mean is shrunk by how surely left-out rows agree with it, to nothing where the agreement is within its standard
-    error; principal directions of Δ get factors of their own only where left-out rows surely prefer it.
+    gene without a vector has kernel 0 with every other, which is the mean effect. α has the smallest exact (weighted) leave-one-out error
+    over the training rows. A source has the smoothest kernel that no rougher one betters by more than a standard error, and further
+    sources join one by one, best first, with the share of smallest error where that is lower by more than half a standard error. Rows of
+    one gene (two names of one vector, or what `groups` says) are left out together. The intercept b is not penalized, so the strongest
+    penalty (α = ∞ is always tried) leaves the weighted mean effect. Finally the deviation from the mean is shrunk by how surely left-out
+    rows agree with it, to nothing where the agreement is one that the best of many kernels reaches by chance; principal directions of Δ
+    get factors of their own only where left-out rows surely prefer it.
 
     Rows weigh 1 / (τ² + σ²) where `effects` knows the sampling variance σ² of its rows, else equally.
 

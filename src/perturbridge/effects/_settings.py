@@ -114,9 +114,9 @@ class Settings:
         return part not in self.without
 
     def kinds(self) -> tuple[tuple[str, float], ...]:
-        """Kind and bandwidth of every kernel to try; the bandwidth of the linear one is 0."""
+        """Kind and bandwidth of every kernel to try, smoothest first; the bandwidth of the linear one is 0."""
         linear = (("linear", 0.0),) if self.kernel in ("auto", "linear") else ()
-        rbf = tuple(("rbf", b) for b in self.bandwidths) if self.kernel in ("auto", "rbf") else ()
+        rbf = tuple(("rbf", b) for b in reversed(self.bandwidths)) if self.kernel in ("auto", "rbf") else ()
         return linear + rbf
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,10 @@ __all__ = ["Shrinkage", "leading_directions", "shrink_to_mean"]
 _BLOCK = 512
 # Rows i and j both count how far i tells j, so the sum over rows varies twice as much as independent rows would.
 _TWICE = 2.0
+# Agreement that the best of many kernels hardly exceeds where embeddings know nothing, in its standard errors and in what chance makes of
+# it, and how sharply it is dropped below; from simulated screens.
+_ERRORS_BY_LUCK, _DEALS_BY_LUCK, _SHARPNESS = 2.3, 3.5, 8
+_ROUNDING = 1e-12
 _SURE, _FOLDS, _FEWEST_ROWS = 2.0, 5, 20
 _MOST_DIRECTIONS, _ROWS_FOR_EACH = 64, 4
 
@@ -80,12 +84,14 @@ class _Agreement:
     agreement: NDArray[np.float64]
     deviation: NDArray[np.float64]
 
-    def factor(self) -> float:
-        """min(1, a / b) · max(0, 1 − SE(a)² / a²) with a and b the sums over rows and targets."""
+    def factor(self, by_chance: float) -> float:
+        """min(1, a / b) · max(0, 1 − min(2.3 SE(a), 3.5 · by_chance)⁸ / a⁸) with a and b the sums over rows and targets."""
         a, b = float(self.agreement.sum()), float(self.deviation.sum())
         if a <= 0 or b <= 0:
             return 0.0
-        return min(1.0, a / b) * max(0.0, 1.0 - _TWICE * len(self.agreement) * float(self.agreement.var(ddof=1)) / a**2)
+        error = float(np.sqrt(_TWICE * len(self.agreement) * self.agreement.var(ddof=1)))
+        luck = min(_ERRORS_BY_LUCK * error, _DEALS_BY_LUCK * by_chance)
+        return min(1.0, a / b) * max(0.0, 1.0 - float((luck / a) ** _SHARPNESS))
 
     def of(self, rows: NDArray[np.bool_]) -> _Agreement:
         """Return the sums of these rows."""
@@ -115,12 +121,16 @@ class _Agreement:
 def shrink_to_mean(
     ridge: LooRidge, alpha: float, *, groups: Sequence[NDArray[np.int64]] = (), by_direction: bool = True
 ) -> Shrinkage:
-    """Return s = min(1, a / b) · max(0, 1 − SE(a)² / a²), with a = Σ_p w_p e⁰_p · d_p and b = Σ_p w_p ‖d_p‖².
+    """Return s = min(1, a / b) · max(0, 1 − L⁸ / a⁸), with a = Σ_p w_p e⁰_p · d_p, b = Σ_p w_p ‖d_p‖², L = min(2.3 SE(a), 3.5 SD(a)).
 
     e⁰ are the left-out residuals of the mean alone, e those of the model, d = e⁰ − e its left-out deviation from the mean. So a is the
     agreement of what was left out with what was predicted for it, and a / b the slope of the one on the other. Kernel and α were chosen
-    on the same rows, so their promise is a little too good; where the agreement is no larger than its standard error the deviation is
-    noise and is dropped. SE(a)² is twice n Var(a_p): without signal a is Σ_p Σ_q H_pq e⁰_p · e⁰_q, each pair of rows in it twice. This is the positive-part shrinkage of one estimated coefficient; at t standard errors it costs 1/t² of it.
+    on the same rows, so their promise is a little too good: without signal the best of many kernels reaches L, and what does not exceed it is
+    dropped; what exceeds it by half is kept whole but for 4 %.
+
+    SE(a)² = 2 n Var(a_p) over rows, twice since without signal a is Σ_p Σ_q H_pq e⁰_p · e⁰_q, each pair of rows in it twice. SD(a) is
+    what a varies by if responses are dealt anew among the rows (`agreement_by_chance`). The first takes a few strong responses, all well
+    predicted, for doubt, and the second knows nothing of how even the rows agree; either will do.
 
     The leading principal directions of the targets may have a factor each, drawn to the common one, since effects are better predicted along
     some than along others (Breiman and Friedman 1997 call it curds and whey). That is kept only if it lowers the error of left-out rows by
@@ -143,7 +153,10 @@ def shrink_to_mean(
         deviation += weights * np.einsum("ij,ij->i", step, step)
         alone += weights * np.einsum("ij,ij->i", without, without)
     whole, scale = _Agreement(agreement=agreement, deviation=deviation), float(alone.sum())
-    factor = whole.factor()
+    if scale <= n * float(ridge.mean @ ridge.mean) * _ROUNDING**2:
+        # Rows that are all alike differ by rounding errors, which any kernel may seem to predict.
+        whole, scale = _Agreement(agreement=np.zeros(n), deviation=np.zeros(n)), 0.0
+    factor = whole.factor(agreement_by_chance(ridge, alpha, groups))
     change = whole.change(factor)
     plain = Shrinkage(
         factor=factor,
@@ -167,6 +180,24 @@ def shrink_to_mean(
     factors = parts.factors(factor)
     change = change + (parts.change(factors) - parts.change(factor)).sum(axis=1)
     return Shrinkage(factor=factor, directions=directions, factors=factors, loo_r2=-float(change.sum()) / scale)
+
+
+def agreement_by_chance(ridge: LooRidge, alpha: float, groups: Sequence[NDArray[np.int64]] = ()) -> float:
+    """Return √(2 Σ_{p≠q} D_pq² · mean_{p≠q} (ỹ_p · ỹ_q)²): how much Σ_p w_p e⁰_p · d_p varies by chance.
+
+    D maps the weighted targets ỹ to √w d, so that the sum is Σ_pq D_pq ỹ_p · ỹ_q. If it is chance which row has which response, each
+    pair of rows contributes an inner product of its own, once in each order; the mean of these is about 0 since ỹ sums to 0.
+    """
+    n = len(ridge.root_weights)
+    if np.isinf(alpha) or n < 2:
+        return 0.0
+    unit = np.eye(n) - np.outer(ridge.direction, ridge.direction)
+    total = 0.0
+    for columns, _, step in left_out_blocks(replace(ridge, targets=unit), alpha, groups):
+        weighted = step * ridge.root_weights[:, None]
+        at = np.arange(n)[columns]
+        total += float((weighted**2).sum()) - float((weighted[at, np.arange(len(at))] ** 2).sum())
+    return float(np.sqrt(2.0 * total * ridge.squared_products() / (n * (n - 1))))
 
 
 def _folds(targets: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Effects
 
-__all__ = ["SourceMaker", "TrainingResponses", "coexpression_embedding", "response_embedding"]
+__all__ = ["COEXPRESSION", "SourceMaker", "TrainingResponses", "coexpression_embedding", "response_embedding"]
 
 _MOST_DIMS = 128
+# How the card of a co-expression embedding says what made it.
+COEXPRESSION = "coexpression_embedding"
 
 
 class SourceMaker(Protocol):
@@ -120,7 +122,12 @@ def response_embedding(effects: Effects, *, name: str, n_dims: int = _MOST_DIMS,
 
 
 def coexpression_embedding(
-    cells: ArrayLike, genes: tuple[str, ...], *, name: str = "coexpression", n_dims: int = 64
+    cells: ArrayLike,
+    genes: tuple[str, ...],
+    *,
+    name: str = "coexpression",
+    n_dims: int = 64,
+    contexts: ArrayLike | None = None,
 ) -> GeneEmbedding:
     """Return how genes vary together over control cells: principal components of standardized log1p expression, by gene.
 
@@ -134,27 +141,33 @@ def coexpression_embedding(
         Short name for tables.
     n_dims
         Components, fewer where there are fewer cells.
+    contexts
+        Technical group of each cell, whose mean is taken off, so that genes do not look alike for differing between batches
+        `(n_cells,)`.
 
     Raises
     ------
     DataError
         If the shape does not fit, or there are fewer than 3 cells.
     """
-    values = np.asarray(cells, dtype=np.float64)
+    values = np.array(cells, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != len(genes) or len(values) < 3:
         problem = f"Control cells have shape {values.shape} for {len(genes)} genes."
         raise DataError(problem, cure="Pass at least 3 cells, cells by genes.")
+    for context in np.unique(np.zeros(len(values)) if contexts is None else np.asarray(contexts)):
+        rows = slice(None) if contexts is None else np.asarray(contexts) == context
+        values[rows] -= values[rows].mean(axis=0)
     spread = values.std(axis=0)
-    varies = spread > 0
+    varies = spread > 1e-12
     if not varies.any():
         problem = f"None of the {len(genes)} genes varies over {len(values)} control cells."
         raise DataError(problem, cure="Pass log1p expression of single cells, not of their mean.")
-    standard = (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
+    standard = values[:, varies] / spread[varies]
     kept = tuple(gene for gene, moves in zip(genes, varies, strict=True) if moves)
     card = EmbeddingCard(
         name=name,
         description=f"Co-expression over {len(values)} control cells",
-        made_by=f"coexpression_embedding(n_dims={n_dims})",
+        made_by=f"{COEXPRESSION}(n_dims={n_dims})",
     )
     return _embedding(standard.T, kept, n_dims, card=card)
 

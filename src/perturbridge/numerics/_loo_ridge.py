@@ -171,6 +171,17 @@ class LooRidge:
         squared += np.einsum("ij,ij->i", self.basis, within - 2.0 * cross)
         return inner, cross - within, np.maximum(squared, 0.0)
 
+    def squared_products(self) -> float:
+        """Σ (ỹ_p · ỹ_q)² over ordered pairs of different rows."""
+        n, n_targets = self.targets.shape
+        if self._is_complete and n < n_targets:
+            squared = float((self._products[0] ** 2).sum())
+        else:
+            inner = self.targets @ self.targets.T if n < n_targets else self.targets.T @ self.targets
+            squared = float((inner**2).sum())
+        own = np.einsum("ij,ij->i", self.targets, self.targets)
+        return max(0.0, squared - float(own @ own))
+
     def _kept(self, alpha: float) -> NDArray[np.float64]:
         """Share of each component that the penalty leaves in the residual, α / (λ + α) `(n_components,)`."""
         return np.ones_like(self.spectrum) if np.isinf(alpha) else alpha / (self.spectrum + alpha)

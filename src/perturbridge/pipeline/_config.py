@@ -22,7 +22,8 @@ class RunConfig(BaseModel):
     screen
         The screen, in any form that `read_screen` opens; several files as a folder or a pattern.
     embedding
-        Embedding files, or names of tables that ship; each is one source of the model.
+        Embedding files, or names of tables that ship; each is one source of the model. `coexpression` (of genes over control cells) and
+        `training_responses` (of genes to the training perturbations, anew in each fit) are computed from the screen itself.
     aliases
         A table of gene names of your own (tsv: symbol, previous, alias, ensembl), instead of the one that ships.
     cells

@@ -265,6 +265,9 @@ def _draw(effects: Effects, kind: str, *, model: EffectModel, folds: int, seed: 
     if one_of("split", kind, ("perturbation", "combination", "similarity", *LEVELS)) == "combination":
         return make_split(effects, kind="combination", folds=folds, seed=seed)
     if kind == "similarity":
+        if not model.sources:
+            problem = "A split by similarity needs an embedding that is known before any fit; the model has none."
+            raise DataError(problem, cure="Name an embedding file or a table that ships first, or use another split.")
         return make_split(effects, kind="similarity", folds=folds, seed=seed, embedding=model.sources[0])
     return make_split(effects, kind="perturbation", folds=folds, seed=seed)
 

@@ -9,14 +9,25 @@ from perturbridge.embeddings import list_sources, open_embedding, read_aliases, 
 from perturbridge.errors import EmbeddingError
 from perturbridge.screens import pseudobulk, read_screen
 
+from ._own_sources import COMPUTED, own_source
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from perturbridge.effects import SourceMaker
     from perturbridge.values import Effects, GeneEmbedding, Screen
 
     from ._config import RunConfig
 
-__all__ = ["load_effects", "load_embedding", "load_embeddings", "load_screen", "rows_at_a_time"]
+__all__ = [
+    "computed_names",
+    "load_effects",
+    "load_embedding",
+    "load_embeddings",
+    "load_screen",
+    "load_sources",
+    "rows_at_a_time",
+]
 
 _ENTRIES_AT_A_TIME = 10_000_000
 _LEAST_ROWS = 256
@@ -79,21 +90,42 @@ def load_embedding(source: str, *, aliases: str | Path | None = None) -> GeneEmb
     if source in shipped:
         return open_embedding(source, aliases=known)
     problem = f"{source!r} is neither a file nor a table that ships."
-    raise EmbeddingError(problem, cure=f"Pass the path of an embedding file, or one of: {', '.join(shipped)}.")
+    raise EmbeddingError(
+        problem,
+        cure=f"Pass the path of an embedding file, or one of: {', '.join(shipped)}; a run also takes {' and '.join(COMPUTED)}.",
+    )
+
+
+def computed_names(config: RunConfig) -> list[str]:
+    """Return the sources of a configuration that are computed from the screen itself; a file of that name wins."""
+    return [name for name in config.embedding if name in COMPUTED and not Path(name).exists()]
 
 
 def load_embeddings(config: RunConfig) -> list[GeneEmbedding]:
-    """Open every source of a configuration; each must have a name of its own, since tables and models speak of it by name.
+    """Open every file and table of a configuration.
 
     Raises
     ------
     EmbeddingError
         If two sources bear the same name, or one cannot be opened.
     """
-    opened = [load_embedding(source, aliases=config.aliases) for source in config.embedding]
-    names = [embedding.name for embedding in opened]
+    computed = computed_names(config)
+    opened = [load_embedding(name, aliases=config.aliases) for name in config.embedding if name not in computed]
+    _require_names([*(embedding.name for embedding in opened), *computed])
+    return opened
+
+
+def load_sources(config: RunConfig, screen: Screen) -> list[GeneEmbedding | SourceMaker]:
+    """Open or compute every source of a configuration, those of the screen itself last.
+
+    Each must have a name of its own, since tables and models speak of it by name; same errors as `load_embeddings`, and DataError where
+    the screen does not allow a source that is computed from it.
+    """
+    return [*load_embeddings(config), *(own_source(name, screen) for name in computed_names(config))]
+
+
+def _require_names(names: list[str]) -> None:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         problem = f"{names.count(doubled[0])} embeddings are called {doubled[0]!r}."
         raise EmbeddingError(problem, cure="Pass each source once, or rename one of the files.")
-    return opened

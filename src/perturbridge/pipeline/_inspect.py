@@ -12,7 +12,8 @@ import numpy as np
 from perturbridge.screens import describe_screen
 
 from ._embedding_files import coverage_report
-from ._inputs import load_embeddings, load_screen
+from ._inputs import computed_names, load_embeddings, load_screen
+from ._own_sources import measured_coverage
 
 if TYPE_CHECKING:
     from perturbridge.values import GeneEmbedding, Screen
@@ -34,7 +35,10 @@ def inspect(config: RunConfig) -> dict[str, Any]:
     genes = sorted({gene for name in screen.perturbations for gene in name.genes})
     embeddings = load_embeddings(config)
     found = dict(describe_screen(screen))
-    found["embeddings"] = [coverage_report(embedding, genes) for embedding in embeddings]
+    found["embeddings"] = [
+        *(coverage_report(embedding, genes) for embedding in embeddings),
+        *(measured_coverage(name, screen) for name in computed_names(config)),
+    ]
     found["forecast"] = forecast(screen, embeddings, folds=config.folds)
     has_few = found["cells_per_perturbation"].get("below_2", 0) > 0
     found["next"] = next_command(config, drop_small=has_few)

@@ -11,6 +11,7 @@ from perturbridge.effects import EffectModel
 from perturbridge.errors import EmbeddingError
 from perturbridge.evaluation import referee, write_scores
 from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
+from perturbridge.values import GeneEmbedding
 
 from ._cell_files import write_cell_level
 from ._cell_level import CellLevel, cell_level
@@ -23,15 +24,17 @@ from ._embedding_files import coverage_report
 from ._folder import new_folder
 from ._gates import gate_findings, profile_gates
 from ._held_out_cells import fold_records, holds_out_cells, write_held_out
-from ._inputs import load_effects, load_embeddings, load_screen
+from ._inputs import load_effects, load_screen, load_sources
 from ._manifest import environment, write_json
+from ._own_sources import embeddings_of, measured_coverage
 from ._perturbation_facts import perturbation_facts
 from ._summary import records, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from perturbridge.values import Effects, Finding, GeneEmbedding, Screen
+    from perturbridge.effects import SourceMaker
+    from perturbridge.values import Effects, Finding, Screen
 
 __all__ = ["Run", "run"]
 
@@ -100,9 +103,10 @@ def run(
     with new_folder(out, overwrite=overwrite) as folder:
         screen = load_screen(config)
         effects = load_effects(config, screen, progress=lambda done, total: tell("cells", done, total))
-        embeddings = load_embeddings(config)
-        covered = [_covered(embedding, effects) for embedding in embeddings]
-        model = EffectModel(embeddings, kernel=config.kernel, seed=config.seed)
+        sources = load_sources(config, screen)
+        embeddings = embeddings_of(sources)
+        covered = [_covered(source, effects, screen) for source in sources]
+        model = EffectModel(sources, kernel=config.kernel, seed=config.seed)
         asked = config.split_file
         split = read_split(asked, perturbations=effects.perturbations) if asked else config.split
         validation = cross_validate(
@@ -155,7 +159,8 @@ def _cells(
     validation: CrossValidation,
     tell: Callable[[str, int, int], None],
 ) -> CellLevel | None:
-    if not config.cell_level:
+    # A response to perturbations is learnt from vectors that are there before any fit.
+    if not config.cell_level or not embeddings:
         return None
     return cell_level(
         screen,
@@ -180,14 +185,17 @@ def _report(manifest: dict[str, Any], effects: Effects, validation: CrossValidat
     return render_report(report_content(manifest, effects, validation, checks=trust, cells=more))
 
 
-def _covered(embedding: GeneEmbedding, effects: Effects) -> dict[str, Any]:
+def _covered(source: GeneEmbedding | SourceMaker, effects: Effects, screen: Screen) -> dict[str, Any]:
     """Report the coverage of the perturbed genes; refuse a source that has none of them."""
     genes = sorted({gene for name in effects.perturbations for gene in name.genes})
-    report = coverage_report(embedding, genes)
+    if isinstance(source, GeneEmbedding):
+        report, known = coverage_report(source, genes), source.genes
+    else:
+        report, known = measured_coverage(source.name, screen), effects.genes
     if not report["n_covered"]:
         problem = (
-            f"None of the {len(genes)} perturbed genes is in embedding {embedding.name!r} "
-            f"(perturbed: {', '.join(genes[:3])}; in the embedding: {', '.join(embedding.genes[:3])})."
+            f"None of the {len(genes)} perturbed genes is in embedding {source.name!r} "
+            f"(perturbed: {', '.join(genes[:3])}; in the embedding: {', '.join(known[:3])})."
         )
         raise EmbeddingError(
             problem, cure="Pass an embedding of the same species and identifiers, or an alias table that joins them."
