@@ -209,8 +209,10 @@ def _within(
 
 
 def _agreement(problem: Problem, record: SolverRecord, stratum: Stratum) -> float:
-    """Correlation of the displacements, freed of their means, of two halves of the cells; NaN where a half did not converge."""
+    """Correlation of the displacements, freed of their means, of two halves of the cells; NaN where a half has one cell or did not converge."""
     middle = len(problem.y) // 2
+    if middle < 2:
+        return nan
     both = [record.solve(problem.part(half)) for half in (slice(0, middle), slice(middle, None))]
     if not all(half.converged for half in both):
         return nan

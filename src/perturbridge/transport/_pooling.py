@@ -24,7 +24,7 @@ class Pooled:
     shifts
         Displacement of each stratum `(n_strata, n_dims)`.
     own_share
-        Share of the stratum's own mean in its deviation from the common one, τ²/(τ² + noise), in [0, 1] `(n_strata,)`.
+        λ, share of the stratum's own mean, τ²/(τ² + noise), in [0, 1] `(n_strata,)`.
     common
         Common mean, before `gain` `(n_dims,)`.
     gain
@@ -44,7 +44,7 @@ class Pooled:
 
 
 def pool_means(means: NDArray[np.float64], noise: NDArray[np.float64], *, shrink: bool = True) -> Pooled:
-    """shift_k = g μ + λ_k (D_k − μ),  λ_k = τ² / (τ² + noise_k),  g = max(0, 1 − noise_μ / ‖μ‖²).
+    """shift_k = λ_k D_k + (1 − λ_k) g μ,  λ_k = τ² / (τ² + noise_k),  g = max(0, 1 − noise_μ / ‖μ‖²).
 
     D_k ~ N(μ, (τ² + noise_k)/d · I): τ² is where the restricted likelihood of all D_k is largest, μ their mean with weights
     1/(τ² + noise_k) (a random-effects meta-analysis, DerSimonian & Laird 1986, over dimensions at once). A stratum without cells, whose
@@ -82,8 +82,8 @@ def pool_means(means: NDArray[np.float64], noise: NDArray[np.float64], *, shrink
         gain, share[known] = 1.0, 1.0
     elif len(observed) > 1:
         share[known] = between / (between + own)
-    deviation = np.where(known[:, None], means - common, 0.0)
-    shifts = gain * common + share[:, None] * deviation
+    own_means = np.where(known[:, None], means, 0.0)
+    shifts = share[:, None] * own_means + (1.0 - share)[:, None] * gain * common
     return Pooled(shifts=shifts, own_share=share, common=common, gain=gain, noise=uncertain, between=between)
 
 
