@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tests.transport._worlds import make_world, relative_error
 
 from perturbridge.numerics import group_means
 from perturbridge.transport import AlignmentSettings, align_latent
-from tests.transport._worlds import make_world, relative_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,9 @@ def _mean(world: World, *, centred: bool = False, states: bool = False) -> np.nd
     for group in np.unique(groups):
         left, right = z[:n][groups[:n] == group], z[n:][groups[n:] == group]
         # A state that the perturbation lacks moves as all cells do.
-        out[groups[:n] == group] = (right if len(right) else z[n:]).mean(axis=0) - (left if len(right) else z[:n]).mean(axis=0)
+        out[groups[:n] == group] = (right if len(right) else z[n:]).mean(axis=0) - (left if len(right) else z[:n]).mean(
+            axis=0
+        )
     return out
 
 
@@ -88,4 +90,6 @@ def run(*, quick: bool = False) -> list[dict]:
                 for name, contender in CONTENDERS.items():
                     error = relative_error(contender(world), world.truth["g000"])
                     errors[name].setdefault(column, []).append(error)
-    return [{"estimator": name, **{c: float(np.mean(e)) for c, e in columns.items()}} for name, columns in errors.items()]
+    return [
+        {"estimator": name, **{c: float(np.mean(e)) for c, e in columns.items()}} for name, columns in errors.items()
+    ]

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 
 import numpy as np
-
 from tests.transport._worlds import make_world
 
 from ._contender import measure, peak_mb
@@ -85,7 +84,9 @@ def run(*, quick: bool = False) -> list[dict]:
         for name, (which, how) in contenders.items():
             if size[0] > 200 and which == "pot" and how != "emd":
                 continue
-            figures = measure("tests.benchmarks._transport_speed", which, how, given, repeats=1 if which == "pot" else repeats)
+            figures = measure(
+                "tests.benchmarks._transport_speed", which, how, given, repeats=1 if which == "pot" else repeats
+            )
             own = own or figures["work_s"]
             few = f", {_FEW[how]} of {size[0]}" if which == "pot" and _FEW[how] < size[0] else ""
             ratio = own / figures["work_s"] if which == "pot" else ""

@@ -14,7 +14,9 @@ def error_of(world, **settings):
         world.latent, audit="override: planted", condition=world.condition, context=world.batch,
         settings=AlignmentSettings(**settings),
     )  # fmt: skip
-    return relative_error(alignment.displacement(world.latent.z[:n], "g000", context=world.batch[:n]), world.truth["g000"])
+    return relative_error(
+        alignment.displacement(world.latent.z[:n], "g000", context=world.batch[:n]), world.truth["g000"]
+    )
 
 
 @pytest.mark.parametrize(("skewed", "most"), [(False, 0.35), (True, 0.40)])

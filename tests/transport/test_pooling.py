@@ -87,3 +87,17 @@ def test_unshrunk_means_are_left_as_they_are():
     pooled = pool_means(means, np.array([5.0, np.inf, 7.0]), shrink=False)
     assert pooled.shifts[[0, 2]] == pytest.approx(means[[0, 2]])
     assert pooled.gain == 1.0
+
+
+@pytest.mark.parametrize("shares", [[0.25, 0.25, 0.5], [0.1, 0.8, 0.1]])
+@pytest.mark.parametrize("between", [0.0, 9.0])
+def test_the_noise_is_that_of_the_mean_displacement(shares, between):
+    rng = np.random.default_rng(0)
+    noise, shares = np.array([0.5, 1.0, 2.0]), np.array(shares)
+    centre = 10.0 + rng.normal(size=(3, 16)) * np.sqrt(between / 16)
+    found, means = [], []
+    for _ in range(400):
+        pooled = pool_means(centre + rng.normal(size=(3, 16)) * np.sqrt(noise[:, None] / 16), noise, shares=shares)
+        found.append(pooled.noise)
+        means.append(shares @ pooled.shifts)
+    assert np.mean(found) == pytest.approx(np.var(means, axis=0).sum(), rel=0.15)

@@ -84,7 +84,8 @@ def align_perturbation(
     parts = [np.flatnonzero(cells.stratum == k) for k in range(len(strata))]
     record = SOLVERS[settings.solver]
     means, noise, unmoved = _means(cells, parts, strata, context_controls=context_controls)
-    pooled = pool_means(means, noise, shrink=record.shrunk)
+    shares = np.array([stratum.n_controls for stratum in strata], dtype=np.float64)
+    pooled = pool_means(means, noise, shares=shares / shares.sum(), shrink=record.shrunk)
     displacements, plans, lengths = [], [], []
     n_contexts = len(context_controls)
     mass = np.zeros((n_contexts, n_contexts))
