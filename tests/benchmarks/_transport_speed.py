@@ -72,7 +72,7 @@ def run(*, quick: bool = False) -> list[dict]:
     rows = []
     for label, size in (QUICK if quick else SIZES).items():
         given = json.dumps(size)
-        repeats = 1 if quick or size[0] > 200 else 3
+        repeats = 1 if quick or size[0] > 200 else 2
         contenders = {
             "**perturbridge**, default (clusters)": ("ours", "auto"),
             "perturbridge, one stratum": ("ours", "none"),

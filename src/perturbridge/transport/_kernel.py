@@ -64,7 +64,9 @@ class Coupling:
 
     def plan(self) -> NDArray[Any]:
         """P itself `(n_sources, n_targets)`."""
-        return np.asarray(self.left[:, None] * self.kernel * self.right[None, :])
+        out = self.kernel * self.right
+        out *= self.left[:, None]
+        return np.asarray(out)
 
 
 def costs(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -199,8 +199,8 @@ def _within(
     if record.shrunk:
         null = stratum.plan_null(m)
         keep, kept = kept_directions(apart, null.at(m))
-        halves = _agreement(problem, record, stratum)
-        if not kept or not halves > null.agreement:
+        halves = _agreement(problem, record, stratum) if kept else nan
+        if not halves > null.agreement:
             return replace(alike, halves=halves)
     whole = shift + apart @ keep
     moved = Displacement(shift=shift, map=solved.map, mean=mean, keep=keep)
