@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._perturbation import PerturbationAligned
     from ._prepared import Stratum
 
-__all__ = ["align_latent"]
+__all__ = ["align_latent", "choose_cells", "optional_labels"]
 
 _OVERRIDE = "override:"
 
@@ -108,12 +108,12 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     one_of("solver", chosen_settings.solver, tuple(SOLVERS))
     gate, within = _gate(latent, audit, split_hash)
     labels = as_labels("condition", condition, latent)
-    chosen = _choose(
+    chosen = choose_cells(
         latent,
         labels,
         control_cells(labels, control),
-        context=_optional("context", context, latent),
-        state=_optional("state", state, latent),
+        context=optional_labels("context", context, latent),
+        state=optional_labels("state", state, latent),
         wanted=perturbations,
         drop_unlabelled=drop_unlabelled,
     )
@@ -180,7 +180,8 @@ def _gate(latent: Latent, audit: AuditReport | str, split_hash: str | None) -> t
     }, within
 
 
-def _optional(role: str, values: str | ArrayLike | Labels | None, latent: Latent) -> Labels | None:
+def optional_labels(role: str, values: str | ArrayLike | Labels | None, latent: Latent) -> Labels | None:
+    """Return labels that may be there: None takes those the latent carries, an empty name none."""
     if values is None:
         return latent.labels.get(role)
     if isinstance(values, str) and not values:
@@ -188,7 +189,7 @@ def _optional(role: str, values: str | ArrayLike | Labels | None, latent: Latent
     return as_labels(role, values, latent)
 
 
-def _choose(
+def choose_cells(
     latent: Latent,
     condition: Labels,
     control: NDArray[np.bool_],
@@ -198,6 +199,7 @@ def _choose(
     wanted: Iterable[str | PerturbationName] | None,
     drop_unlabelled: bool,
 ) -> Chosen:
+    """Rows of the training controls and of the training cells of every perturbation that is wanted (None: all)."""
     # Under a split only cells of its training rows may enter anything; the latent knows which they are.
     knows = latent.split_hash and latent.trained is not None
     usable = np.array(latent.trained) if knows else np.ones(latent.n_cells, dtype=np.bool_)

@@ -44,21 +44,23 @@ def mass_report(
     n_contexts
         Number of contexts.
     """
-    rows, columns = plan.sum(axis=1, dtype=np.float64), plan.sum(axis=0, dtype=np.float64)
     n, m = plan.shape
+    left, right = contexts
+    # One product gives what each control sends to each context, and so the sums of its row.
+    member = np.zeros((m, n_contexts), dtype=plan.dtype)
+    member[np.arange(m), right] = 1.0
+    moved = (plan @ member).astype(np.float64)
+    rows, columns = moved.sum(axis=1), (np.ones(n, dtype=plan.dtype) @ plan).astype(np.float64)
     mass = float(rows.sum())
     violation = float(np.abs(rows - 1.0 / n).sum() + np.abs(columns - 1.0 / m).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(np.maximum(plan, np.finfo(plan.dtype).tiny))
+        logs = np.maximum(plan, np.finfo(plan.dtype).tiny)
+        np.log(logs, out=logs)
         entropy = np.log(np.maximum(rows, 1e-300)) - np.einsum("ij,ij->i", plan, logs) / np.maximum(rows, 1e-300)
     used = rows > 1e-6 / n
     effective = float(np.exp(entropy[used]).mean()) / m if used.any() else 0.0
-    left, right = contexts
     a = np.bincount(left, weights=rows, minlength=n_contexts) / max(mass, 1e-300)
     b = np.bincount(right, weights=columns, minlength=n_contexts) / max(mass, 1e-300)
-    moved = np.zeros((n, n_contexts))
-    for context in np.unique(right):
-        moved[:, context] = plan[:, right == context].sum(axis=1)
     between = np.zeros((n_contexts, n_contexts))
     np.add.at(between, left, moved)
     between /= max(mass, 1e-300)

@@ -19,6 +19,8 @@ __all__ = ["Coupling", "costs", "sinkhorn", "solve_kernel"]
 
 _CHECK_EVERY = 5
 _MAX_ITERATIONS = 1_000
+# Of the log domain: steps on the plan between two on logarithms, how often, and how far a logarithm may stray meanwhile.
+_STEPS, _ROUNDS, _FAR = 24, 120, 100.0
 # exp(−40) and its sums are far above the least float32; beyond it rows and columns are freed of their own least cost.
 _SAFE = 40.0
 
@@ -62,7 +64,9 @@ class Coupling:
 
     def plan(self) -> NDArray[Any]:
         """P itself `(n_sources, n_targets)`."""
-        return np.asarray(self.left[:, None] * self.kernel * self.right[None, :])
+        out = self.kernel * self.right
+        out *= self.left[:, None]
+        return np.asarray(out)
 
 
 def costs(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -91,14 +95,16 @@ def sinkhorn(cost: NDArray[np.float32], *, epsilon: float, tolerance: float = 1e
     if done.finite and done.violation <= tolerance:
         return done
     wide = cost.astype(np.float64)
-    again = solve_kernel(wide, epsilon=epsilon, tolerance=tolerance)
+    again = solve_kernel(wide, epsilon=epsilon, tolerance=tolerance, start=done.log_v if done.finite else None)
     if again.finite and again.violation <= tolerance:
         return again
-    return _log_domain(wide, epsilon=epsilon, tolerance=tolerance)
+    return _log_domain(wide, epsilon=epsilon, tolerance=tolerance, start=again.log_v if again.finite else None)
 
 
-def solve_kernel(cost: NDArray[Any], *, epsilon: float, tolerance: float) -> Coupling:
-    """One attempt in the precision of `cost`, which is left as it is."""
+def solve_kernel(
+    cost: NDArray[Any], *, epsilon: float, tolerance: float, start: NDArray[np.float64] | None = None
+) -> Coupling:
+    """One attempt in the precision of `cost`, which is left as it is, from the `log_v` of another where there is one."""
     low, high = float(cost.min()), float(cost.max())
     columns = np.full(cost.shape[1], low, dtype=cost.dtype)
     if high - low <= _SAFE * epsilon:
@@ -112,6 +118,9 @@ def solve_kernel(cost: NDArray[Any], *, epsilon: float, tolerance: float) -> Cou
     n, m = kernel.shape
     a, b = kernel.dtype.type(1.0 / n), kernel.dtype.type(1.0 / m)
     u, v = np.full(n, a), np.full(m, b)
+    if start is not None:
+        log_v = start - columns.astype(np.float64) / epsilon
+        v = np.exp(log_v - log_v.max()).astype(kernel.dtype)
     violation, iteration = np.inf, 0
     with np.errstate(divide="ignore", over="ignore", invalid="ignore", under="ignore"):
         ahead = kernel @ v
@@ -139,23 +148,32 @@ def solve_kernel(cost: NDArray[Any], *, epsilon: float, tolerance: float) -> Cou
     )
 
 
-def _log_domain(cost: NDArray[np.float64], *, epsilon: float, tolerance: float) -> Coupling:
-    """The same iteration on logarithms, for plans so sharp that scalings overflow."""
+def _log_domain(
+    cost: NDArray[np.float64], *, epsilon: float, tolerance: float, start: NDArray[np.float64] | None
+) -> Coupling:
+    """The same iteration on logarithms, for plans so sharp that scalings overflow.
+
+    Between two steps on logarithms a few are done on the plan that they gave, whose scalings begin at one (Schmitzer 2019).
+    """
     from scipy.special import logsumexp
 
     n, m = cost.shape
     scaled = cost / -epsilon
-    g = np.full(m, -np.log(m))
-    f, violation, iteration = np.zeros(n), np.inf, 0
-    for iteration in range(1, 2 * _MAX_ITERATIONS + 1):
+    g = np.full(m, -np.log(m)) if start is None else start
+    f, rounds = np.zeros(n), 0
+    while rounds < _ROUNDS:
+        rounds += 1
         f = -np.log(n) - logsumexp(scaled + g, axis=1)
         g = -np.log(m) - logsumexp(scaled + f[:, None], axis=0)
-        if iteration % _CHECK_EVERY == 0:
-            violation = float(np.abs(np.exp(f + logsumexp(scaled + g, axis=1)) - 1.0 / n).sum())
-            if not violation > tolerance:
-                break
+        plan = np.exp(f[:, None] + scaled + g)
+        violation = float(np.abs(plan.sum(axis=1) - 1.0 / n).sum())
+        if not violation > tolerance:
+            break
+        u, v = _few_steps(plan)
+        f, g = f + np.log(u), g + np.log(v)
     # As a kernel whose scalings are all one, so that the plan is read in the same way.
     plan = np.exp(f[:, None] + scaled + g)
+    violation = float(np.abs(plan.sum(axis=1) - 1.0 / n).sum())
     ones = np.ones(n), np.ones(m)
     return Coupling(
         log_v=g,
@@ -164,6 +182,21 @@ def _log_domain(cost: NDArray[np.float64], *, epsilon: float, tolerance: float) 
         right=ones[1],
         violation=violation + float(np.abs(plan.sum(axis=0) - 1.0 / m).sum()),
         mass=float(plan.sum()),
-        n_iterations=iteration,
+        n_iterations=rounds * (_STEPS + 1),
         precision="float64, log",
     )
+
+
+def _few_steps(plan: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scalings after a few steps from one, or one where they leave what a kernel can bear."""
+    n, m = plan.shape
+    u, v = np.ones(n), np.ones(m)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for _ in range(_STEPS):
+            new = (1.0 / n) / (plan @ v)
+            other = (1.0 / m) / (new @ plan)
+            far = np.abs(np.log(new)).max(), np.abs(np.log(other)).max()
+            if not max(far) < _FAR:
+                break
+            u, v = new, other
+    return u, v

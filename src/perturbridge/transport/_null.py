@@ -108,6 +108,7 @@ def plan_null(
             tolerance=settings.tolerance,
             reach=settings.reach,
             moved_share=settings.moved_share,
+            diagnosed=False,
         )
         done = solver(problem)
         if not done.converged:

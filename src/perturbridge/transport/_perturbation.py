@@ -84,7 +84,8 @@ def align_perturbation(
     parts = [np.flatnonzero(cells.stratum == k) for k in range(len(strata))]
     record = SOLVERS[settings.solver]
     means, noise, unmoved = _means(cells, parts, strata, context_controls=context_controls)
-    pooled = pool_means(means, noise, shrink=record.shrunk)
+    shares = np.array([stratum.n_controls for stratum in strata], dtype=np.float64)
+    pooled = pool_means(means, noise, shares=shares / shares.sum(), shrink=record.shrunk)
     displacements, plans, lengths = [], [], []
     n_contexts = len(context_controls)
     mass = np.zeros((n_contexts, n_contexts))
@@ -198,8 +199,8 @@ def _within(
     if record.shrunk:
         null = stratum.plan_null(m)
         keep, kept = kept_directions(apart, null.at(m))
-        halves = _agreement(problem, record, stratum)
-        if not kept or not halves > null.agreement:
+        halves = _agreement(problem, record, stratum) if kept else nan
+        if not halves > null.agreement:
             return replace(alike, halves=halves)
     whole = shift + apart @ keep
     moved = Displacement(shift=shift, map=solved.map, mean=mean, keep=keep)
@@ -209,8 +210,10 @@ def _within(
 
 
 def _agreement(problem: Problem, record: SolverRecord, stratum: Stratum) -> float:
-    """Correlation of the displacements, freed of their means, of two halves of the cells; NaN where a half did not converge."""
+    """Correlation of the displacements, freed of their means, of two halves of the cells; NaN where a half has one cell or did not converge."""
     middle = len(problem.y) // 2
+    if middle < 2:
+        return nan
     both = [record.solve(problem.part(half)) for half in (slice(0, middle), slice(middle, None))]
     if not all(half.converged for half in both):
         return nan

@@ -24,13 +24,13 @@ class Pooled:
     shifts
         Displacement of each stratum `(n_strata, n_dims)`.
     own_share
-        Share of the stratum's own mean in its deviation from the common one, τ²/(τ² + noise), in [0, 1] `(n_strata,)`.
+        λ, share of the stratum's own mean, τ²/(τ² + noise), in [0, 1] `(n_strata,)`.
     common
         Common mean, before `gain` `(n_dims,)`.
     gain
         Factor on the common mean, in [0, 1].
     noise
-        Squared standard error of the common mean, summed over dimensions.
+        Squared standard error of the mean of `shifts`, weighted by `shares`, summed over dimensions; ∞ without cells.
     between
         τ², variance between strata, summed over dimensions.
     """
@@ -43,8 +43,14 @@ class Pooled:
     between: float
 
 
-def pool_means(means: NDArray[np.float64], noise: NDArray[np.float64], *, shrink: bool = True) -> Pooled:
-    """shift_k = g μ + λ_k (D_k − μ),  λ_k = τ² / (τ² + noise_k),  g = max(0, 1 − noise_μ / ‖μ‖²).
+def pool_means(
+    means: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    *,
+    shares: NDArray[np.float64] | None = None,
+    shrink: bool = True,
+) -> Pooled:
+    """shift_k = λ_k D_k + (1 − λ_k) g μ,  λ_k = τ² / (τ² + noise_k),  g = max(0, 1 − noise_μ / ‖μ‖²).
 
     D_k ~ N(μ, (τ² + noise_k)/d · I): τ² is where the restricted likelihood of all D_k is largest, μ their mean with weights
     1/(τ² + noise_k) (a random-effects meta-analysis, DerSimonian & Laird 1986, over dimensions at once). A stratum without cells, whose
@@ -56,6 +62,8 @@ def pool_means(means: NDArray[np.float64], noise: NDArray[np.float64], *, shrink
         D_k, mean of the perturbed minus mean of the controls `(n_strata, n_dims)`; ignored where noise is infinite.
     noise
         Squared standard error of D_k, summed over dimensions; ∞ where a stratum has no cells `(n_strata,)`.
+    shares
+        Share of the controls in each stratum `(n_strata,)`; default equal.
     shrink
         False: D_k as they are, and μ where there are no cells.
     """
@@ -82,9 +90,30 @@ def pool_means(means: NDArray[np.float64], noise: NDArray[np.float64], *, shrink
         gain, share[known] = 1.0, 1.0
     elif len(observed) > 1:
         share[known] = between / (between + own)
-    deviation = np.where(known[:, None], means - common, 0.0)
-    shifts = gain * common + share[:, None] * deviation
-    return Pooled(shifts=shifts, own_share=share, common=common, gain=gain, noise=uncertain, between=between)
+    own_means = np.where(known[:, None], means, 0.0)
+    shifts = share[:, None] * own_means + (1.0 - share)[:, None] * gain * common
+    return Pooled(
+        shifts=shifts,
+        own_share=share,
+        common=common,
+        gain=gain,
+        noise=_of_mean(weights / weights.sum(), own, own_share=share, shares=shares, known=known),
+        between=between,
+    )
+
+
+def _of_mean(
+    weights: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    *,
+    own_share: NDArray[np.float64],
+    shares: NDArray[np.float64] | None,
+    known: NDArray[np.bool_],
+) -> float:
+    """Σ_j c_j² noise_j for Σ_k s_k shift_k = Σ_j c_j D_j, the gain left out: what is drawn to 0 is no surer for it."""
+    s = np.full(len(known), 1.0 / len(known)) if shares is None else shares
+    c = (s * own_share)[known] + float((s * (1.0 - own_share)).sum()) * weights
+    return float((c**2) @ noise)
 
 
 def _between(means: NDArray[np.float64], noise: NDArray[np.float64]) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from perturbridge._files import atomic_file
 from perturbridge.errors import DataError
@@ -50,8 +52,10 @@ def write_alignment(alignment: Alignment, folder: str | Path) -> None:
         [_pack(moved, f"move {p} {k}", arrays) for k, moved in enumerate(row)]
         for p, row in enumerate(alignment.displacements)
     ]
+    payload = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     text = {
         "schema": _SCHEMA,
+        "arrays_sha256": hashlib.sha256(payload).hexdigest(),
         "perturbations": [str(name) for name in alignment.perturbations],
         "contexts": list(alignment.contexts),
         "strata": [list(pair) for pair in alignment.strata],
@@ -66,10 +70,10 @@ def write_alignment(alignment: Alignment, folder: str | Path) -> None:
         "settings": dict(alignment.settings),
         "findings": [finding.as_json() for finding in alignment.findings],
     }
-    with atomic_file(place / _ARRAYS) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    with atomic_file(place / _TEXT) as temporary:
-        temporary.write_text(json.dumps(text, ensure_ascii=False), encoding="utf-8")
+    written = json.dumps(text, ensure_ascii=False).encode()
+    for file, content in ((_ARRAYS, payload), (_TEXT, written)):
+        with atomic_file(place / file) as temporary:
+            temporary.write_bytes(content)
 
 
 def _pack(moved: Displacement, name: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -99,16 +103,14 @@ def read_alignment(folder: str | Path) -> Alignment:
         if text["schema"] != _SCHEMA:
             problem = f"{place} holds an alignment of schema {text['schema']}; this version reads {_SCHEMA}."
             raise DataError(problem, cure="Update perturbridge, or align again.")
-        return _build(text, load_file(place / _ARRAYS))
-    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        payload = (place / _ARRAYS).read_bytes()
+        if hashlib.sha256(payload).hexdigest() != text["arrays_sha256"]:
+            problem = f"{place / _ARRAYS} is damaged or belongs to another {_TEXT}: its SHA-256 differs."
+            raise DataError(problem, cure="Align again.")
+        return _build(text, load(payload))
+    except (OSError, KeyError, TypeError, ValueError, IndexError, RecursionError, SafetensorError) as error:
         problem = f"{place} holds no alignment that can be read: {type(error).__name__}: {error}."
         raise DataError(problem, cure="Pass the folder that write_alignment wrote, with both of its files.") from error
-    except Exception as error:
-        # safetensors raises an error class of its own that derives from Exception alone.
-        if type(error).__name__ != "SafetensorError":
-            raise
-        problem = f"{place / _ARRAYS} is damaged: {error}."
-        raise DataError(problem, cure="Align again.") from error
 
 
 def _build(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Alignment:

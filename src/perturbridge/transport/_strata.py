@@ -36,10 +36,11 @@ def cluster_controls(x: NDArray[np.float64], *, n_clusters: int, rng: np.random.
         Draws the starts.
     """
     sample = x if len(x) <= _SAMPLE else x[rng.choice(len(x), _SAMPLE, replace=False)]
+    most = len(np.unique(sample, axis=0))
     wanted = [n_clusters] if n_clusters else [k for k in range(1, _MAX_CLUSTERS + 1) if len(sample) >= 50 * k]
     best, least = sample.mean(axis=0, keepdims=True), np.inf
     for k in wanted:
-        centres, codes = _kmeans(sample, min(k, len(sample)), rng)
+        centres, codes = _kmeans(sample, min(k, most), rng)
         score = _criterion(sample, centres, codes)
         if score < least or len(wanted) == 1:
             best, least = centres, score
@@ -93,9 +94,10 @@ def settled_clusters(
         Share of the controls in each `(n_clusters,)`.
     """
     k = len(centres)
-    shifts = np.zeros_like(centres)
+    if k == 1 or not len(y):
+        return np.zeros(len(y), dtype=np.int64)
     codes = costs(y, centres).argmin(axis=1)
-    for _ in range(_ROUNDS if k > 1 else 0):
+    for _ in range(_ROUNDS):
         n = np.bincount(codes, minlength=k).astype(np.float64)
         sums = np.stack([y[codes == i].sum(axis=0) for i in range(k)]) - n[:, None] * centres
         common = (sums / np.maximum(n, 1.0)[:, None])[n > 0].T @ (

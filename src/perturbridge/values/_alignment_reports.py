@@ -55,7 +55,8 @@ class PlanReport:
     heterogeneity
         Share of the variance of the displacement within the stratum that is kept, in [0, 1].
     split_half
-        Correlation of the displacements, freed of their mean, of two halves of the perturbed cells; NaN where not tried.
+        Correlation of the displacements, freed of their mean, of two halves of the perturbed cells; NaN where not tried, as where
+        nothing beats the null.
     """
 
     perturbation: str

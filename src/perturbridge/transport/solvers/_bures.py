@@ -30,13 +30,12 @@ def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
 def solve_bures(problem: Problem) -> Solution:
     """T(x) = ȳ + (x − x̄) A with A = S^−½ (S^½ R S^½)^½ S^−½, S and R the covariances; as `ot.gaussian.bures_wasserstein_mapping`.
 
-    Both covariances get a thousandth of the controls' mean variance on their diagonal, so that A exists with fewer cells than
-    dimensions. The self-map of this solver is the identity.
+    Covariances are those of the cells as they are, divided by their number, with a thousandth of the controls' mean variance added to
+    their diagonals, so that A exists with fewer cells than dimensions. The self-map of this solver is the identity.
     """
     x, y = problem.x.astype(np.float64), problem.y.astype(np.float64)
     ridge = _RIDGE * float(x.var(axis=0).mean()) * np.eye(x.shape[1])
-    source = np.cov(x, rowvar=False).reshape(ridge.shape) + ridge
-    target = (np.cov(y, rowvar=False).reshape(ridge.shape) if len(y) > 1 else 0.0) + ridge
+    source, target = (np.cov(z, rowvar=False, bias=True).reshape(ridge.shape) + ridge for z in (x, y))
     root, inverse = _power(source, 0.5), _power(source, -0.5)
     linear = inverse @ _power(root @ target @ root, 0.5) @ inverse
     usable = bool(np.isfinite(linear).all())

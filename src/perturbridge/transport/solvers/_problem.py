@@ -35,6 +35,8 @@ class Problem:
         Mean cost between two controls.
     tolerance, reach, moved_share
         As in the settings.
+    diagnosed
+        Whether its plan will be looked at; without, a solver may leave it out.
     """
 
     x: NDArray[Any]
@@ -45,6 +47,7 @@ class Problem:
     tolerance: float
     reach: float
     moved_share: float
+    diagnosed: bool = True
 
     @cached_property
     def cost(self) -> NDArray[np.float32]:
@@ -52,8 +55,8 @@ class Problem:
         return costs(self.x, self.y)
 
     def part(self, columns: slice) -> Problem:
-        """The same problem with some of the perturbed cells, whose costs are not computed again."""
-        fewer = replace(self, y=self.y[columns])
+        """The same problem with some of the perturbed cells, whose costs are not computed again and whose plan is not looked at."""
+        fewer = replace(self, y=self.y[columns], diagnosed=False)
         fewer.__dict__["cost"] = np.ascontiguousarray(self.cost[:, columns])
         return fewer
 

@@ -34,7 +34,7 @@ def solve_sinkhorn(problem: Problem) -> Solution:
         status="converged"
         if converged
         else f"marginals off by {done.violation:.2g} after {done.n_iterations} iterations",
-        plan=done.plan() if converged else None,
+        plan=done.plan() if converged and problem.diagnosed else None,
         n_iterations=done.n_iterations,
         precision=done.precision,
         violation=done.violation,
