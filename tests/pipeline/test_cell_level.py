@@ -8,6 +8,7 @@ import pytest
 
 import perturbridge as pb
 from perturbridge.errors import DataError
+from perturbridge.latent import Training
 from perturbridge.pipeline import RunConfig, run
 from perturbridge.pipeline import _cell_level as stages
 from perturbridge.pipeline._cell_decoder import way_back
@@ -16,6 +17,14 @@ from perturbridge.pipeline._cell_latent import CellLatent, rows_of
 from perturbridge.pipeline._cell_level import cell_level
 from perturbridge.pipeline._cell_scores import _stack_weight
 from perturbridge.values import AuditReport, Check, Labels, Latent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def brief():
+    """A few epochs: these tests ask who sees what, not how good the latent is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "epochs_for", lambda self, n_cells: 8)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -80,6 +80,16 @@ class Repair:
     rungs: tuple[Rung, ...]
     chosen: Rung | None
 
+    @property
+    def mildest(self) -> Rung | None:
+        """The rung that passes, else the mildest after which transport may pair more cells than in the latent as it is; None without one."""
+        if self.chosen is not None:
+            return self.chosen
+        allowed = ("nothing", "within context", "any pairs")
+        ranks = [allowed.index(rung.report.allows) for rung in self.rungs]
+        best = max(ranks)
+        return self.rungs[ranks.index(best)] if best > ranks[0] else None
+
     def table(self) -> list[dict[str, Any]]:
         """Leak removed against biology lost, one row per rung."""
         return [rung.as_json() for rung in self.rungs]

@@ -101,7 +101,7 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     make
         Latent to make of the counts where none is named.
     repair
-        Where the latent does not pass, climb the repair ladder and align what passes.
+        Where the latent does not pass, climb the repair ladder and align what passes, else what may be paired within contexts.
     override
         Open the gate against the verdict, for this reason.
     settings, audit_settings
@@ -163,11 +163,11 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
 def _repaired(
     audited: AuditedLatents, name: str, *, progress: Callable[[str, int, int], None] | None
 ) -> tuple[Latent, AuditReport, Repair | None]:
-    """What the ladder made pass, or the latent as it was; refused where cells without labels keep it from standing for all cells."""
+    """What the ladder made usable, or the latent as it was; refused where cells without labels keep it from standing for all cells."""
     done = repair_audited(audited, progress=progress).get(name)
-    if done is None or done.chosen is None:
+    chosen = None if done is None else done.mildest
+    if chosen is None:
         return audited.latents[name], audited.reports[name], done
-    chosen = done.chosen
     if chosen.latent.n_cells != audited.latents[name].n_cells:
         problem = f"The repaired latent holds {chosen.latent.n_cells:,} of {audited.latents[name].n_cells:,} cells, those with every label."
         raise LeakageError(problem, cure="Leave out cells without labels from the file, then repair and align.")

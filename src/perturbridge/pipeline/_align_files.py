@@ -37,7 +37,7 @@ def alignment_frame(alignment: Alignment) -> pd.DataFrame:
     """One row per perturbation, a column for each figure of its report."""
     records = []
     for report in alignment.reports:
-        record = {key: value for key, value in report.as_json().items() if key != "composition"}
+        record = {key: value for key, value in vars(report).items() if key != "composition"}
         records.append(record | {f"composition {state}": gap for state, gap in report.composition.items()})
     return pd.DataFrame.from_records(records)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from perturbridge.audit import Repair, Rung
+    from perturbridge.audit import Repair
     from perturbridge.latent import LatentModel
     from perturbridge.values import Screen, Split
 
@@ -119,18 +119,8 @@ def audited(latent: Latent, *, seed: int, progress: Callable[[str, int, int], No
     if report.verdict in ("fail", "warn"):
         repair = repair_latent(latent, **roles, report=report, settings=settings)  # type: ignore[arg-type]
     progress("audits", 2, 2)
-    chosen = None if repair is None else _mildest(repair)
+    chosen = None if repair is None else repair.mildest
     if chosen is None:
         return CellLatent(own=latent, used=latent, first=report, report=report, repair=repair)
     used = replace(chosen.latent, labels=latent.labels, trained=latent.trained)
     return CellLatent(own=latent, used=used, first=report, report=chosen.report, repair=repair, step=chosen.step)
-
-
-def _mildest(repair: Repair) -> Rung | None:
-    """The rung that passes, else the mildest that lets transport pair more cells than the latent as it is."""
-    if repair.chosen is not None:
-        return repair.chosen
-    allowed = ("nothing", "within context", "any pairs")
-    ranks = [allowed.index(rung.report.allows) for rung in repair.rungs]
-    best = max(ranks)
-    return repair.rungs[ranks.index(best)] if best > ranks[0] else None

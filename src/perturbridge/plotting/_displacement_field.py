@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import ACCENT, CONTRAST, INK, MUTED, new_axes, plain, tidy
+from ._style import ACCENT, CONTRAST, INK, MUTED, new_axes, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def plot_displacement_field(
     ax.set_ylabel("across it, direction of most spread", fontsize=9, color=INK)
     if perturbed is not None and len(perturbed):
         ax.legend(frameon=False, fontsize=8, loc="best")
-    tidy(ax, title=f"{plain(perturbation)}: where control cells are moved")
+    tidy(ax, title=f"{perturbation}: where control cells are moved")
     return ax
 
 

@@ -58,5 +58,5 @@ def plot_gene_shift(
     ax.set_yticks(range(len(chosen)), [plain(genes[g]) for g in chosen], fontsize=9)
     ax.invert_yaxis()
     ax.set_xlabel("log1p(counts per 10,000): circle before, diamond after", fontsize=9, color=INK)
-    tidy(ax, title=f"{plain(perturbation)}: the same control cells before and after")
+    tidy(ax, title=f"{perturbation}: the same control cells before and after")
     return ax
