@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._fitting import Known
     from ._folds import CrossFit
     from ._gate import GatedHead
-    from ._ridge import RowRidge
     from ._settings import ResponseSettings
 
 __all__ = ["Top", "climb"]
@@ -57,7 +56,6 @@ class Top:
 
 def climb(
     known: Known,
-    ridge: RowRidge,
     held: CrossFit,
     *,
     injection: InjectionSpec | None,
@@ -68,7 +66,7 @@ def climb(
     read = known.prototypes.weights(known.sample.x, known.sample.strata)
     tried = None
     if injection is not None:
-        tried = try_residual(known, ridge, held, spec=injection, settings=settings, progress=progress)
+        tried = try_residual(known, held, spec=injection, settings=settings, progress=progress)
     names = ("zero", "mean shift", "ridge, mean", "ridge, cells", *(("residual",) if tried else ()))
     scores: dict[str, list[Scores]] = {name: [] for name in names}
     errors = np.empty(len(known.at_sample))

@@ -1,4 +1,4 @@
-"""Trying a residual: trained without each fold, judged on it, and trained on all perturbations where it is kept."""
+"""Trying a residual: trained without each fold and judged on it."""
 
 from __future__ import annotations
 
@@ -55,37 +55,32 @@ class Tried:
         gate = self.gate
         return {
             "tried": True,
-            "kept": self.head is not None,
-            "gate": gate.gate if self.head is not None else 0.0,
+            "kept": gate.kept,
+            "gate": gate.gate,
             "gain": gate.gain,
             "gain_se": gate.gain_se,
             "epochs": list(self.epochs),
             "reason": (
                 f"held-out squared error changes by {-gate.gain:+.1%} ± {gate.gain_se:.1%} of that of its base: "
-                + (
-                    "kept"
-                    if self.head is not None
-                    else "not a gain beyond its standard error, so the base alone is used"
-                )
+                + ("kept" if gate.kept else "not a gain beyond its standard error, so the base alone is used")
             ),
         }
 
 
 def try_residual(
     known: Known,
-    ridge: RowRidge,
     held: CrossFit,
     *,
     spec: InjectionSpec,
     settings: ResponseSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tried:
-    """Cross-fit the residual over the folds of the base, set the gate, and train on all perturbations if it opens."""
+    """Cross-fit the residual over the folds of the base, and set the gate."""
     read = known.prototypes.weights(known.sample.x, known.sample.strata)
     n = len(known.at_sample)
     residuals = np.zeros_like(known.at_sample)
     members, epochs = [], []
-    seeds = np.random.SeedSequence((_SEEDS, settings.seed)).generate_state(len(held.folds) + 1)
+    seeds = np.random.SeedSequence((_SEEDS, settings.seed)).generate_state(len(held.folds))
     for f, (rows, own) in enumerate(zip(held.folds, held.ridges, strict=True)):
         rest = np.setdiff1d(np.arange(n), rows)
         lesson = _lesson(known, own, rest, read=read, settings=settings)
@@ -98,12 +93,7 @@ def try_residual(
         if progress is not None:
             progress(f + 1, len(held.folds))
     gate = _judge(known, held, residuals, read=read)
-    head = None
-    best = round(float(np.median(epochs)))
-    if gate.kept and best > 0:
-        lesson = _lesson(known, ridge, np.arange(n), read=read, settings=settings)
-        whole, _ = train(lesson, spec, settings, seed=int(seeds[-1]), epochs=best)
-        head = GatedHead(gate=gate.gate, whole=whole, folds=tuple(members))
+    head = GatedHead(gate=gate.gate, folds=tuple(members)) if gate.kept else None
     crossed = residuals * gate.crossed[:, None, None].astype(np.float32)
     return Tried(gate=gate, residuals=crossed, head=head, epochs=tuple(epochs))
 
