@@ -78,7 +78,7 @@ def try_residual(
     """Cross-fit the residual over the folds of the base, and set the gate."""
     read = known.prototypes.weights(known.sample.x, known.sample.strata)
     n = len(known.at_sample)
-    residuals = np.zeros_like(known.at_sample)
+    residuals, sums = np.zeros_like(known.at_sample), np.empty((n, 3))
     members, epochs = [], []
     seeds = np.random.SeedSequence((_SEEDS, settings.seed)).generate_state(len(held.folds))
     for f, (rows, own) in enumerate(zip(held.folds, held.ridges, strict=True)):
@@ -88,11 +88,13 @@ def try_residual(
         base = _at_sample(joined(held.weights[:, rows], known.at_prototypes, known.prototypes), read)
         for i, here in zip(rows, base, strict=True):
             residuals[i] = member.residual(known.alignment.perturbations[i], known.sample.x, here)
+            sums[i] = _sums(known.at_sample[i], here, residuals[i])
         members.append(member)
         epochs.append(epoch)
         if progress is not None:
             progress(f + 1, len(held.folds))
-    gate = _judge(known, held, residuals, read=read)
+    along, squared, error = sums.T
+    gate = weigh(along, squared, error, weights=known.weights)
     head = GatedHead(gate=gate.gate, folds=tuple(members)) if gate.kept else None
     crossed = residuals * gate.crossed[:, None, None].astype(np.float32)
     return Tried(gate=gate, residuals=crossed, head=head, epochs=tuple(epochs))
@@ -123,11 +125,9 @@ def _lesson(
     )
 
 
-def _judge(known: Known, held: CrossFit, residuals: NDArray[np.float32], *, read: NDArray[np.float64]) -> Gate:
-    n = len(residuals)
-    along, squared, error = np.empty(n), np.empty(n), np.empty(n)
-    for i in range(n):
-        base = read @ joined(held.weights[:, [i]], known.at_prototypes, known.prototypes)[0]
-        off, r = known.at_sample[i] - base, residuals[i].astype(np.float64)
-        along[i], squared[i], error[i] = ((a * b).sum(axis=1).mean() for a, b in ((off, r), (r, r), (off, off)))
-    return weigh(along, squared, error, weights=known.weights)
+def _sums(
+    target: NDArray[np.float32], base: NDArray[np.float32], residual: NDArray[np.float32]
+) -> tuple[float, float, float]:
+    """⟨Δz − B, R⟩, ‖R‖² and ‖Δz − B‖², mean over cells."""
+    off, r = (target - base).astype(np.float64), residual.astype(np.float64)
+    return tuple(float((a * b).sum(axis=1).mean()) for a, b in ((off, r), (r, r), (off, off)))  # type: ignore[return-value]
