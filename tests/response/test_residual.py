@@ -24,7 +24,7 @@ def bent(scene_of):
 
 @pytest.fixture(scope="module")
 def settings():
-    return ResponseSettings(n_prototypes=48, n_cells=128, folds=3, epochs=70)
+    return ResponseSettings(n_prototypes=48, n_cells=128, folds=3, epochs=45, cells_at_once=32)
 
 
 @pytest.fixture(scope="module")
