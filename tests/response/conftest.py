@@ -66,7 +66,7 @@ def base(scene, small):
 
 
 class LinearDecoder:
-    """exp(z W + context) as shares of a cell; keeps what contexts it was asked for."""
+    """exp(z W + context · gene) as shares of a cell; keeps what contexts it was asked for."""
 
     genes = tuple(f"X{i}" for i in range(5))
 
@@ -76,7 +76,7 @@ class LinearDecoder:
 
     def decode(self, z, *, context, library_size):
         self.asked.append(context)
-        score = np.exp(z @ self.weights + 0.1 * int((context or "b0")[1:]))
+        score = np.exp(z @ self.weights + 0.1 * int((context or "b0")[1:]) * np.arange(5))
         return (score / score.sum(axis=1, keepdims=True) * np.reshape(library_size, (-1, 1))).astype(np.float32)
 
     def sample(self, z, *, context, library_size, rng):

@@ -20,6 +20,7 @@ def frame(strata, *, by, contexts=("x", "y"), clusters=None):
         plans=(),
         reports=(),
         control_weights=np.full(len(strata), 1 / len(strata)),
+        context_mass=np.zeros((len(contexts),) * 2),
         fingerprint="f",
     )
 

@@ -95,7 +95,7 @@ def fit(
     parts = factors(known.at_prototypes, known.prototypes, rng=streams[3])
     ridge, trial = fit_ridge(alignment.perturbations, parts, sources, weights=known.weights, settings=settings)
     held = cross_fit(alignment.perturbations, parts, sources, weights=known.weights, settings=settings, rng=streams[4])
-    top = climb(known, ridge, held, injection=injection, settings=settings, progress=progress)
+    top = climb(known, held, injection=injection, settings=settings, progress=progress)
     folds = np.empty(n, dtype=np.int64)
     for f, rows in enumerate(held.folds):
         folds[rows] = f
@@ -181,6 +181,7 @@ def _frame(alignment: Alignment) -> Alignment:
         plans=(),
         reports=(),
         self_maps=(None,) * len(alignment.strata),
+        context_mass=np.zeros_like(alignment.context_mass),
         findings=(),
     )
 

@@ -88,20 +88,17 @@ def weigh(
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GatedHead:
-    """ρ R, by a network that learnt from all training perturbations, and by one for each fold that did not see the fold.
+    """ρ R, R being the mean of the networks that learnt without each fold; of a training row the one that did not see its fold.
 
     Parameters
     ----------
     gate
         ρ.
-    whole
-        R.
     folds
-        R without each fold.
+        Networks.
     """
 
     gate: float
-    whole: Member
     folds: tuple[Member, ...]
 
     def residual(
@@ -113,14 +110,15 @@ class GatedHead:
         fold: int | None = None,
     ) -> NDArray[np.float32]:
         """ρ R of one perturbation at cells `(n_cells, n_dims)`; with a fold by the network that did not see it."""
-        member = self.whole if fold is None else self.folds[fold]
-        return np.float32(self.gate) * member.residual(name, x, base)
+        members = self.folds if fold is None else self.folds[fold : fold + 1]
+        total = sum((member.residual(name, x, base) for member in members), np.zeros((), dtype=np.float32))
+        return np.asarray(total * np.float32(self.gate / len(members)))
 
     def pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return plain JSON types and arrays."""
         arrays: dict[str, NDArray[Any]] = {}
         texts = []
-        for i, member in enumerate((self.whole, *self.folds)):
+        for i, member in enumerate(self.folds):
             space = member.conditions.space
             texts.append(
                 {
@@ -164,7 +162,7 @@ class GatedHead:
             )
             for i, each in enumerate(text["members"])
         ]
-        return cls(gate=float(text["gate"]), whole=members[0], folds=tuple(members[1:]))
+        return cls(gate=float(text["gate"]), folds=tuple(members))
 
 
 def _member(

@@ -14,7 +14,7 @@ from ._residual import try_residual
 from ._targets import joined, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from ._fitting import Known
     from ._folds import CrossFit
     from ._gate import GatedHead
-    from ._ridge import RowRidge
     from ._settings import ResponseSettings
 
 __all__ = ["Top", "climb"]
+
+_ROWS_AT_ONCE = 64
 
 NOT_TRIED: Mapping[str, Any] = MappingProxyType(
     {"tried": False, "kept": False, "gate": 0.0, "reason": "no injection was asked for"}
@@ -57,7 +58,6 @@ class Top:
 
 def climb(
     known: Known,
-    ridge: RowRidge,
     held: CrossFit,
     *,
     injection: InjectionSpec | None,
@@ -68,17 +68,16 @@ def climb(
     read = known.prototypes.weights(known.sample.x, known.sample.strata)
     tried = None
     if injection is not None:
-        tried = try_residual(known, ridge, held, spec=injection, settings=settings, progress=progress)
+        tried = try_residual(known, held, spec=injection, settings=settings, progress=progress)
     names = ("zero", "mean shift", "ridge, mean", "ridge, cells", *(("residual",) if tried else ()))
     scores: dict[str, list[Scores]] = {name: [] for name in names}
     errors = np.empty(len(known.at_sample))
-    for i, target in enumerate(known.at_sample):
-        moves = _moves(known, held, i, read=read)
-        moves += [moves[-1] + tried.residuals[i]] if tried else []
+    for i, (target, steps) in enumerate(zip(known.at_sample, _moves(known, held, read), strict=True)):
+        moves = [*steps, steps[-1] + tried.residuals[i]] if tried else steps
         distances = moved_distances(known.sample.x, moves, known.pairs[i])
         for name, move, distance in zip(names, moves, distances, strict=True):
             scores[name].append(Scores.of(move, target, energy=(distance, distances[0])))
-        final = moves[-1] if tried is None or tried.head is not None else moves[-2]
+        final = moves[-1] if tried is None or tried.head is not None else steps[-1]
         errors[i] = np.sqrt(((final - target) ** 2).sum(axis=1).mean())
     rungs = tuple(rung_of(name, Scores.joined(rows)) for name, rows in scores.items())
     ladder = Ladder(rungs=rungs, n_perturbations=len(errors), n_cells=len(known.sample.x))
@@ -87,10 +86,13 @@ def climb(
     return Top(ladder=ladder, errors=errors, head=tried.head, report=tried.as_json())
 
 
-def _moves(known: Known, held: CrossFit, row: int, *, read: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Predictions of each step for one held-out row at the sample, each `(n_cells, n_dims)`."""
+def _moves(known: Known, held: CrossFit, read: NDArray[np.float64]) -> Iterator[list[NDArray[np.float64]]]:
+    """Predictions of each step for one held-out row after the other, each at the sample `(n_cells, n_dims)`."""
     y, prototypes = known.at_prototypes, known.prototypes
-    base = joined(held.weights[:, [row]], y, prototypes)[0]
-    average = split(np.einsum("i,ikd->kd", held.average[row], y.astype(np.float64)), prototypes)[0]
+    averages = held.average @ split(y, prototypes)[0]
     zero = np.zeros((len(read), y.shape[2]))
-    return [zero, zero + average, zero + split(base, prototypes)[0], read @ base]
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        bases = joined(held.weights[:, part], y, prototypes)
+        for average, base in zip(averages[part], bases, strict=True):
+            yield [zero, zero + average, zero + split(base, prototypes)[0], read @ base]

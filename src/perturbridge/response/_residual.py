@@ -1,4 +1,4 @@
-"""Trying a residual: trained without each fold, judged on it, and trained on all perturbations where it is kept."""
+"""Trying a residual: trained without each fold and judged on it."""
 
 from __future__ import annotations
 
@@ -55,37 +55,32 @@ class Tried:
         gate = self.gate
         return {
             "tried": True,
-            "kept": self.head is not None,
-            "gate": gate.gate if self.head is not None else 0.0,
+            "kept": gate.kept,
+            "gate": gate.gate,
             "gain": gate.gain,
             "gain_se": gate.gain_se,
             "epochs": list(self.epochs),
             "reason": (
                 f"held-out squared error changes by {-gate.gain:+.1%} ± {gate.gain_se:.1%} of that of its base: "
-                + (
-                    "kept"
-                    if self.head is not None
-                    else "not a gain beyond its standard error, so the base alone is used"
-                )
+                + ("kept" if gate.kept else "not a gain beyond its standard error, so the base alone is used")
             ),
         }
 
 
 def try_residual(
     known: Known,
-    ridge: RowRidge,
     held: CrossFit,
     *,
     spec: InjectionSpec,
     settings: ResponseSettings,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tried:
-    """Cross-fit the residual over the folds of the base, set the gate, and train on all perturbations if it opens."""
+    """Cross-fit the residual over the folds of the base, and set the gate."""
     read = known.prototypes.weights(known.sample.x, known.sample.strata)
     n = len(known.at_sample)
-    residuals = np.zeros_like(known.at_sample)
+    residuals, sums = np.zeros_like(known.at_sample), np.empty((n, 3))
     members, epochs = [], []
-    seeds = np.random.SeedSequence((_SEEDS, settings.seed)).generate_state(len(held.folds) + 1)
+    seeds = np.random.SeedSequence((_SEEDS, settings.seed)).generate_state(len(held.folds))
     for f, (rows, own) in enumerate(zip(held.folds, held.ridges, strict=True)):
         rest = np.setdiff1d(np.arange(n), rows)
         lesson = _lesson(known, own, rest, read=read, settings=settings)
@@ -93,17 +88,14 @@ def try_residual(
         base = _at_sample(joined(held.weights[:, rows], known.at_prototypes, known.prototypes), read)
         for i, here in zip(rows, base, strict=True):
             residuals[i] = member.residual(known.alignment.perturbations[i], known.sample.x, here)
+            sums[i] = _sums(known.at_sample[i], here, residuals[i])
         members.append(member)
         epochs.append(epoch)
         if progress is not None:
             progress(f + 1, len(held.folds))
-    gate = _judge(known, held, residuals, read=read)
-    head = None
-    best = round(float(np.median(epochs)))
-    if gate.kept and best > 0:
-        lesson = _lesson(known, ridge, np.arange(n), read=read, settings=settings)
-        whole, _ = train(lesson, spec, settings, seed=int(seeds[-1]), epochs=best)
-        head = GatedHead(gate=gate.gate, whole=whole, folds=tuple(members))
+    along, squared, error = sums.T
+    gate = weigh(along, squared, error, weights=known.weights)
+    head = GatedHead(gate=gate.gate, folds=tuple(members)) if gate.kept else None
     crossed = residuals * gate.crossed[:, None, None].astype(np.float32)
     return Tried(gate=gate, residuals=crossed, head=head, epochs=tuple(epochs))
 
@@ -133,11 +125,9 @@ def _lesson(
     )
 
 
-def _judge(known: Known, held: CrossFit, residuals: NDArray[np.float32], *, read: NDArray[np.float64]) -> Gate:
-    n = len(residuals)
-    along, squared, error = np.empty(n), np.empty(n), np.empty(n)
-    for i in range(n):
-        base = read @ joined(held.weights[:, [i]], known.at_prototypes, known.prototypes)[0]
-        off, r = known.at_sample[i] - base, residuals[i].astype(np.float64)
-        along[i], squared[i], error[i] = ((a * b).sum(axis=1).mean() for a, b in ((off, r), (r, r), (off, off)))
-    return weigh(along, squared, error, weights=known.weights)
+def _sums(
+    target: NDArray[np.float32], base: NDArray[np.float32], residual: NDArray[np.float32]
+) -> tuple[float, float, float]:
+    """⟨Δz − B, R⟩, ‖R‖² and ‖Δz − B‖², mean over cells."""
+    off, r = (target - base).astype(np.float64), residual.astype(np.float64)
+    return tuple(float((a * b).sum(axis=1).mean()) for a, b in ((off, r), (r, r), (off, off)))  # type: ignore[return-value]

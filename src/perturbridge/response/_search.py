@@ -88,14 +88,14 @@ def unit_of(ridge: LooRidge) -> float:
     return float(ridge.spectrum.sum()) / len(ridge.root_weights) or 1.0
 
 
-def left_out(task: Task, ridge: LooRidge, penalty: float) -> NDArray[np.float64]:
-    """Residuals of each row when it and every row that shares a gene with it are left out `(n_rows, n_columns + n_rows)`.
+def left_out(task: Task, ridge: LooRidge, penalty: float, *, columns: slice = slice(None)) -> NDArray[np.float64]:
+    """Residuals of each row, targets and identity, when it and every row that shares a gene with it are left out `(n_rows, n_columns)`.
 
     A row whose relatives are all rows there are has nothing to be predicted from, and counts as predicted by 0.
     """
     design, n = task.design, len(task.weights)
     if design.is_plain:
-        return ridge.loo_residuals(penalty)
+        return ridge.loo_residuals(penalty, columns=columns)
     residuals = ridge.residuals(penalty)
     own = residuals[:, -n:]
     targets = np.concatenate([*task.parts, np.eye(n)], axis=1)
@@ -107,13 +107,13 @@ def left_out(task: Task, ridge: LooRidge, penalty: float) -> NDArray[np.float64]
             # e_R = (I − S_RR)⁻¹ (y − S y)_R for the smoother S.
             share = np.linalg.solve(own[np.ix_(rows, rows)].T, (rows == i).astype(np.float64))
             out[i] = share @ residuals[rows]
-    return out
+    return np.asarray(out[:, columns])
 
 
 def _errors(task: Task, ridge: LooRidge, penalty: float) -> NDArray[np.float64]:
-    ends = np.cumsum([part.shape[1] for part in task.parts])[:-1]
-    squared = left_out(task, ridge, penalty)[:, : -len(task.weights)] ** 2
-    return np.stack([block.sum(axis=1) for block in np.split(squared, ends, axis=1)]) * task.weights
+    ends = np.cumsum([part.shape[1] for part in task.parts])
+    squared = left_out(task, ridge, penalty, columns=slice(0, int(ends[-1]))) ** 2
+    return np.stack([block.sum(axis=1) for block in np.split(squared, ends[:-1], axis=1)]) * task.weights
 
 
 def try_kernel(task: Task, kernel: NDArray[np.float64]) -> Trial:

@@ -38,6 +38,8 @@ class ResponseSettings:
         Of Adam; the decay is that of AdamW.
     energy
         Weight of the energy distance in the loss; needs perturbed cells.
+    energy_cells
+        Cells of either side in a distance; perturbations with fewer pairs have none.
     size
         Weight of the squared residual in the loss.
     seed
@@ -53,12 +55,13 @@ class ResponseSettings:
     n_layers: int = 2
     n_condition: int = 16
     epochs: int = 60
-    patience: int = 8
+    patience: int = 15
     perturbations_at_once: int = 16
     cells_at_once: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     energy: float = 0.1
+    energy_cells: int = 32
     size: float = 1e-3
     seed: int = 0
 
@@ -75,6 +78,7 @@ class ResponseSettings:
             "patience",
             "perturbations_at_once",
             "cells_at_once",
+            "energy_cells",
         )
         low = {name: getattr(self, name) for name in counts if getattr(self, name) < 1}
         low |= {"folds": self.folds} if self.folds < 2 else {}

@@ -91,6 +91,7 @@ def unpack_frame(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) ->
         plans=(),
         reports=(),
         control_weights=array_in(arrays, "control_weights", (len(strata),)),
+        context_mass=np.zeros((len(centres),) * 2),
         fingerprint=str(text["fingerprint"]),
         split_hash=str(text["split_hash"]),
         audit=dict(text["audit"]),

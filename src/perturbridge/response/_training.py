@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ._energy import pair_weights
+from ._clouds import Clouds
 from ._network import Member, Network
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = ["Lesson", "train"]
 
 _STOP_SHARE = 0.2
 _CELLS_TO_STOP = 128
-_SMALLEST = 1e-12
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,46 +80,32 @@ class _Tensors:
         self.target = torch.from_numpy(lesson.target / np.float32(member.scale))
         self.told = torch.from_numpy(lesson.conditions.at(lesson.names))
         self.weights = torch.from_numpy((lesson.weights / lesson.weights.mean()).astype(np.float32))
-        self.pairs = lesson.pairs
         # Distances are taken in the unit of displacements, in which cells are `stretch · x`.
         self.stretch = torch.from_numpy(member.spread / np.float32(member.scale))
-        self.scale = member.scale
+        self.clouds = Clouds.of(lesson.pairs, n_dims=lesson.x.shape[1], scale=member.scale)
 
     def loss(self, network: Network, rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighted squared error per dimension, and squared residual."""
-        shape = (len(rows), len(cells))
-        x = self.x[cells].expand(*shape, -1)
-        base = self.base[rows[:, None], cells]
-        residual = network(x, base, self.told[rows][:, None].expand(*shape, -1))
-        error = (base + residual - self.target[rows[:, None], cells]) ** 2
+        """Weighted squared error per dimension, and squared residual, at cells `(n_cells,)` or at some of each row `(n_rows, n_cells)`."""
+        moves, residual = self.moves(network, rows, cells.expand(len(rows), -1))
+        error = (moves - self.target[rows[:, None], cells]) ** 2
         return (self.weights[rows] * error.mean(dim=(1, 2))).mean(), (residual**2).mean()
 
+    def moves(self, network: Network, rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Base and residual together, and the residual alone `(n_rows, n_cells, n_dims)`."""
+        base = self.base[rows[:, None], cells]
+        residual = network(self.x[cells], base, self.told[rows][:, None].expand(*cells.shape, -1))
+        return base + residual, residual
+
     def energy(self, network: Network, rows: Tensor, *, n: int, source: torch.Generator) -> Tensor:
-        """Mean energy distance between moved controls and perturbed cells, over those rows that have any."""
-        found = []
-        for row in rows.tolist():
-            pair = self.pairs[row]
-            if pair is None:
-                continue
-            chosen = torch.randperm(len(pair.controls), generator=source)[:n]
-            controls = torch.from_numpy(pair.controls)[chosen]
-            goal = torch.from_numpy((pair.x / self.scale).astype(np.float32))[chosen]
-            base = self.base[row, controls]
-            told = self.told[row].expand(len(controls), -1)
-            moved = self.x[controls] * self.stretch + base + network(self.x[controls], base, told)
-            weights = torch.from_numpy(pair_weights(pair.strata[chosen.numpy()]).astype(np.float32))
-            found.append(2.0 * _gaps(moved, goal).mean() - (weights * _gaps(moved, moved)).sum())
-        return torch.stack(found).mean() if found else torch.zeros(())
+        """Mean energy distance between moved controls and perturbed cells, over those rows that have enough."""
+        drawn = self.clouds.draw(rows, n, source=source)
+        if drawn is None:
+            return torch.zeros(())
+        moves, _ = self.moves(network, drawn.rows, drawn.controls)
+        return drawn.distance(self.x[drawn.controls] * self.stretch + moves)
 
 
-def _gaps(a: Tensor, b: Tensor) -> Tensor:
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2.0 * a @ b.T
-    return squared.clamp_min(_SMALLEST).sqrt()
-
-
-def train(
-    lesson: Lesson, spec: InjectionSpec, settings: ResponseSettings, *, seed: int, epochs: int | None = None
-) -> tuple[Member, int]:
+def train(lesson: Lesson, spec: InjectionSpec, settings: ResponseSettings, *, seed: int) -> tuple[Member, int]:
     """Train a residual; return it as it was after its best epoch, and which that was (0: untrained).
 
     Parameters
@@ -130,23 +115,21 @@ def train(
     spec, settings
         How.
     seed
-        Draws weights, the perturbations that stop it, and batches.
-    epochs
-        Train on all perturbations for so many epochs; None: hold a fifth of them back, and stop when their error no longer falls.
+        Draws weights, batches, and the fifth of the perturbations that is held back: it stops when their error no longer falls.
     """
     source = torch.Generator().manual_seed(seed)
     member = lesson.member(spec, settings, source=source)
     data, network = _Tensors(lesson, member), member.network
     order = torch.randperm(len(lesson.names), generator=source)
-    n_stop = 0 if epochs is not None else max(1, round(_STOP_SHARE * len(order)))
+    n_stop = max(1, round(_STOP_SHARE * len(order)))
     stop, rows = order[:n_stop], order[n_stop:]
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     look = torch.randperm(len(lesson.x), generator=source)[:_CELLS_TO_STOP]
     best, best_epoch, kept = _watched(data, network, stop=stop, look=look), 0, _copy(network)
-    for epoch in range(1, (settings.epochs if epochs is None else epochs) + 1):
+    for epoch in range(1, settings.epochs + 1):
         _pass(data, network, rows, settings=settings, optimizer=optimizer, source=source)
         now = _watched(data, network, stop=stop, look=look)
-        if epochs is not None or now < best:
+        if now < best:
             best, best_epoch, kept = now, epoch, _copy(network)
         elif epoch - best_epoch >= settings.patience:
             break
@@ -155,8 +138,6 @@ def train(
 
 
 def _watched(data: _Tensors, network: Network, *, stop: Tensor, look: Tensor) -> float:
-    if not len(stop):
-        return 0.0
     with torch.no_grad():
         return float(data.loss(network, stop, look)[0])
 
@@ -182,7 +163,7 @@ def _pass(
         error, size = data.loss(network, batch, cells)
         loss = error + settings.size * size
         if settings.energy > 0:
-            loss = loss + settings.energy * data.energy(network, batch, n=settings.cells_at_once, source=source)
+            loss = loss + settings.energy * data.energy(network, batch, n=settings.energy_cells, source=source)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
