@@ -66,7 +66,14 @@ if TYPE_CHECKING:
         write_screen,
         write_split,
     )
-    from perturbridge.transport import AlignmentSettings, align_latent, read_alignment, write_alignment
+    from perturbridge.transport import (
+        AlignmentSettings,
+        align_latent,
+        confounder_matched,
+        read_alignment,
+        synergy,
+        write_alignment,
+    )
     from perturbridge.values import (
         Alignment,
         AuditReport,
@@ -108,6 +115,7 @@ __all__ = [
     "cells_to_anndata",
     "coexpression_embedding",
     "compare",
+    "confounder_matched",
     "convert_embedding",
     "coverage",
     "cross_validate",
@@ -136,6 +144,7 @@ __all__ = [
     "score",
     "simulate",
     "summarize",
+    "synergy",
     "tl",
     "write_alignment",
     "write_cells",
@@ -205,7 +214,17 @@ _HOMES = MappingProxyType(
             ),
             "screens",
         ),
-        **dict.fromkeys(("AlignmentSettings", "align_latent", "read_alignment", "write_alignment"), "transport"),
+        **dict.fromkeys(
+            (
+                "AlignmentSettings",
+                "align_latent",
+                "confounder_matched",
+                "read_alignment",
+                "synergy",
+                "write_alignment",
+            ),
+            "transport",
+        ),
         **dict.fromkeys(
             (
                 "Alignment",

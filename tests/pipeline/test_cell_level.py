@@ -12,7 +12,7 @@ from perturbridge.latent import Training
 from perturbridge.pipeline import RunConfig, run
 from perturbridge.pipeline import _cell_level as stages
 from perturbridge.pipeline._cell_decoder import way_back
-from perturbridge.pipeline._cell_distances import energy_distance
+from perturbridge.pipeline._cell_distances import energy_distance, squared_mmd
 from perturbridge.pipeline._cell_latent import CellLatent, rows_of
 from perturbridge.pipeline._cell_level import cell_level
 from perturbridge.pipeline._cell_scores import _stack_weight
@@ -222,6 +222,20 @@ def test_energy_distance_is_that_of_its_definition():
     between = np.mean([norm(a - b) for a in x for b in y])
     within = [np.mean([norm(a - b) for i, a in enumerate(s) for j, b in enumerate(s) if i != j]) for s in (x, y)]
     assert energy_distance(x, y) == pytest.approx(2 * between - sum(within))
+
+
+def test_mmd_is_that_of_its_definition_and_zero_for_one_distribution():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(6, 2)), rng.normal(size=(9, 2)) + 1
+
+    def k(a, b):
+        middle = np.median([((p - q) ** 2).sum() for i, p in enumerate(y) for q in y[i + 1 :]])
+        return np.mean([np.exp(-((a - b) ** 2).sum() / (scale * middle)) for scale in (0.5, 1.0, 2.0)])
+
+    within = [np.mean([k(a, b) for i, a in enumerate(s) for j, b in enumerate(s) if i != j]) for s in (x, y)]
+    assert squared_mmd(x, y) == pytest.approx(sum(within) - 2 * np.mean([k(a, b) for a in x for b in y]))
+    same = [squared_mmd(*rng.normal(size=(2, 80, 3))) for _ in range(40)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(len(same))
 
 
 def test_rows_of_a_latent_keep_their_labels():

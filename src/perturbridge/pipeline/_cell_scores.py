@@ -46,10 +46,11 @@ class LevelComparison:
     stacked
         (1 − weight) · ridge + weight · cells.
     distances
-        One record per test perturbation: energy distance of its real cells to controls as they are, to controls moved by the mean
+        One record per test perturbation: energy distance and MMD² of its real cells to controls as they are, to controls moved by the mean
         displacement of the training perturbations, and to the predicted cells.
     ratio
-        Σ energy distance over that of no change, for `"mean shift"` and `"predicted"`, each with a 95 % bootstrap interval.
+        For `"energy"` and `"mmd"`, Σ over perturbations over that of no change, of `"mean shift"` and `"predicted"`, each with a 95 %
+        bootstrap interval.
     """
 
     scores: ScoreTable
@@ -59,7 +60,7 @@ class LevelComparison:
     weight_se: float
     stacked: Prediction
     distances: list[dict[str, Any]]
-    ratio: dict[str, dict[str, float]]
+    ratio: dict[str, dict[str, dict[str, float]]]
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -210,12 +210,17 @@ def _profiles(levels: Mapping[str, Any]) -> Table:
 def _energy(levels: Mapping[str, Any]) -> tuple[Table, ...]:
     if not levels["ratio"]:
         return ()
+    still = {"ratio": 1.0, "low": 1.0, "high": 1.0}
     rows = tuple(
-        (name, f"{value['ratio']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
-        for name, value in {"no change": {"ratio": 1.0, "low": 1.0, "high": 1.0}, **levels["ratio"]}.items()
+        (step, *(_ratio(levels["ratio"][distance].get(step, still)) for distance in ("energy", "mmd")))
+        for step in ("no change", "mean shift", "predicted")
     )
-    title = f"Energy distance to the real cells of {len(levels['distances'])} held-out perturbations, over that of unmoved controls"
-    return (Table(columns=("cells", "#ratio ↓ [95 % interval]"), rows=rows, title=title),)
+    title = f"Distance to the real cells of {len(levels['distances'])} held-out perturbations, over that of unmoved controls [95 % interval]"
+    return (Table(columns=("cells", "#energy distance ↓", "#MMD² ↓"), rows=rows, title=title),)
+
+
+def _ratio(value: Mapping[str, float]) -> str:
+    return f"{value['ratio']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
 def _stack_sentence(levels: Mapping[str, Any]) -> str:
