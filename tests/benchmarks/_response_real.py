@@ -1,7 +1,7 @@
 """Predicted cells on real screens, held out: Norman and Papalexi by perturbation (`perturbridge run`), Kang's interferon by cell type.
 
 *energy*, *mmd*: distance of predicted to real cells in the encoder's coordinates over that of unmoved controls, 95 % bootstrap interval over
-perturbations (over cells for Kang). *r*: Pearson of Δ from decoded cells with the measured Δ. *mean shift*: controls moved by the mean
+perturbations (over cell types for Kang). *r*: Pearson of Δ from decoded cells with the measured Δ. *mean shift*: controls moved by the mean
 displacement of what was seen; for Kang, where one perturbation is seen in other cell types, that is scGen's latent arithmetic. *raw*: the
 barycentre of an entropic plan minus the cell, as TriShift and CellFlow pair cells. PERTURBRIDGE_DATA names the data.
 """
