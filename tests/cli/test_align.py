@@ -65,7 +65,8 @@ def test_a_repair_opens_the_gate_and_an_override_leaves_its_mark(cells, call):
     assert ended.status == 0
     repaired = json.loads(ended.out)
     assert repaired["gate"]["override"] == ""
-    assert repaired["repair"][-1]["verdict"] == "pass"
+    assert repaired["audit"]["allows"] != "nothing"
+    assert repaired["repair"][0]["verdict"] == "fail"
     ended = call("align", cells, "--rep", "X_leaky", *LABELS, "--override-audit", "a look", "--json")
     assert json.loads(ended.out)["gate"]["override"] == "a look"
     assert json.loads(ended.out)["audit"]["verdict"] == "fail"

@@ -92,14 +92,20 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
 
     Parameters
     ----------
-    source, rep, labels, sample, state, control, place, drop_unlabelled
-        As in `audit_data`; one latent.
+    source
+        As in `audit_data`.
     context, condition
         Columns of the technical grouping and of the perturbation.
+    rep, labels, sample, state
+        As in `audit_data`; one latent.
     guide
         Column of the guide: the controls' guides are tried as placebos.
+    control, place
+        As in `audit_data`.
     make
         Latent to make of the counts where none is named.
+    drop_unlabelled
+        As in `audit_data`.
     repair
         Where the latent does not pass, climb the repair ladder and align what passes, else what may be paired within contexts.
     override

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from perturbridge.report import Table
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["alignment_sentences", "alignment_table", "gate_sentence", "plans_table"]
 
-_SAYS = {
-    "moved": "move cells, and not every cell alike",
-    "mean only": "move the cells of a state alike",
-    "no effect": "cannot be told from draws of controls",
-    "few cells": "have too few cells for a plan",
-    "not converged": "have a plan that did not converge",
-}
+_SAYS = MappingProxyType(
+    {
+        "moved": "move cells, and not every cell alike",
+        "mean only": "move the cells of a state alike",
+        "no effect": "cannot be told from draws of controls",
+        "few cells": "have too few cells for a plan",
+        "not converged": "have a plan that did not converge",
+    }
+)
 
 
 def gate_sentence(alignment: Alignment) -> str:

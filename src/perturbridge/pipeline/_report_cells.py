@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +26,15 @@ __all__ = ["cell_sections"]
 
 _N_FIELDS = 2
 _N_CELLS = 400
-_RUNGS = {
-    "zero": "no effect",
-    "mean shift": "mean shift of the training perturbations",
-    "ridge, mean": "ridge, one displacement for all cells",
-    "ridge, cells": "ridge, a displacement for each cell",
-    "residual": "the same, and the residual network",
-}
+_RUNGS = MappingProxyType(
+    {
+        "zero": "no effect",
+        "mean shift": "mean shift of the training perturbations",
+        "ridge, mean": "ridge, one displacement for all cells",
+        "ridge, cells": "ridge, a displacement for each cell",
+        "residual": "the same, and the residual network",
+    }
+)
 
 
 def cell_sections(

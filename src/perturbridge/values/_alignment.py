@@ -214,7 +214,10 @@ class Alignment:
             If a state is needed and not given, or a cell belongs to no stratum.
         """
         n = len(x)
-        found = self._strata_or_none(x, context=self._context_codes(context, n), state=self._state_codes(state, n))
+        # Strata that span contexts do not ask in which one a cell is.
+        by_context = any(name for name, _ in self.strata)
+        contexts = self._context_codes(context, n) if by_context else np.zeros(n, dtype=np.int64)
+        found = self._strata_or_none(x, context=contexts, state=self._state_codes(state, n))
         if (found < 0).any():
             first = int(np.argmax(found < 0))
             problem = (
