@@ -12,6 +12,7 @@ from perturbridge.report import Figure, Report, Section, render_report
 from ._align import controls_of
 from ._align_words import alignment_sentences, alignment_table, plans_table
 from ._audit_report import audit_section
+from ._audit_words import verdict_sentence
 from ._folder import new_folder
 from ._manifest import environment, json_ready, write_json
 from ._summary import finding_lines
@@ -76,9 +77,11 @@ def write_alignment_folder(done: AlignedLatent, out: str | Path, *, overwrite: b
 def _page(done: AlignedLatent, command: str) -> Report:
     told = environment()
     sentences = alignment_sentences(done.alignment)
+    first = next(iter(done.audited.reports.values()))
+    before = () if first is done.report or first.fingerprint == done.report.fingerprint else (verdict_sentence(first),)
     return Report(
         title=f"Where perturbations move cells: {done.audited.source}",
-        answer=" ".join(sentences[:2]),
+        answer=" ".join((*before, verdict_sentence(done.report), *sentences[:2])),
         sections=(
             alignment_section(done.alignment, figures=_figures(done)),
             audit_section({done.latent.name: done.report}),
