@@ -10,6 +10,7 @@ import perturbridge as pb
 from perturbridge.errors import DataError
 from perturbridge.latent import Training
 from perturbridge.pipeline import RunConfig, run
+from perturbridge.pipeline import _cell_latent as cell_latent
 from perturbridge.pipeline import _cell_level as stages
 from perturbridge.pipeline._cell_decoder import way_back
 from perturbridge.pipeline._cell_distances import energy_distance, squared_mmd
@@ -236,6 +237,20 @@ def test_mmd_is_that_of_its_definition_and_zero_for_one_distribution():
     assert squared_mmd(x, y) == pytest.approx(sum(within) - 2 * np.mean([k(a, b) for a in x for b in y]))
     same = [squared_mmd(*rng.normal(size=(2, 80, 3))) for _ in range(40)]
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(len(same))
+
+
+def test_counts_too_large_for_memory_are_streamed_to_the_same_kind_of_latent(made, monkeypatch):
+    folder, done = made
+    screen = pb.read_screen(folder / "s.h5ad")
+    ends = screen.source.row_ends()
+    assert cell_latent.stored_bytes(screen) == 8 * int(ends[-1])
+    monkeypatch.setattr(cell_latent, "MOST_IN_MEMORY", 1000)
+    split = done.cross_validation.split
+    model, latent = cell_latent.encoded(
+        screen, split, fold=split.folds[0].name, seed=0, device="cpu", progress=lambda *_: None
+    )
+    assert model.training.stream
+    assert latent.z.shape == done.cells.cells.z.shape
 
 
 def test_rows_of_a_latent_keep_their_labels():

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from perturbridge.latent import LatentModel
     from perturbridge.values import Screen, Split
 
-__all__ = ["NO_CONTEXT", "CellLatent", "audited", "encoded", "rows_of"]
+__all__ = ["NO_CONTEXT", "CellLatent", "audited", "encoded", "rows_of", "stored_bytes"]
 
 N_LATENT = 16
+# Counts that would take more memory than this are read from disk as they are needed.
+MOST_IN_MEMORY = 4 << 30
 NO_CONTEXT = "override: the screen names no context, so that no leak of one could be looked for"
 
 
@@ -88,10 +90,18 @@ def encoded(
     from ._latent_steps import likelihood_of
 
     architecture = Architecture(n_latent=N_LATENT, likelihood=likelihood_of(screen))  # type: ignore[arg-type]
-    model = LatentModel(architecture=architecture, training=Training(seed=seed, device=device), name="VAE-16")
+    training = Training(seed=seed, device=device, stream=stored_bytes(screen) > MOST_IN_MEMORY)
+    model = LatentModel(architecture=architecture, training=training, name="VAE-16")
     model.fit(screen, split=split, fold=fold, progress=lambda i, n: progress("latent", i, n))
     latent = model.encode(screen, unseen="encode", progress=lambda i, n: progress("encoding", i, n))
     return model, latent
+
+
+def stored_bytes(screen: Screen) -> int:
+    """Memory that the counts would take: a value and an index of four bytes each for all that are stored."""
+    ends = screen.source.row_ends()
+    n_stored = screen.n_cells * screen.n_genes if ends is None else int(ends[-1]) if len(ends) else 0
+    return 8 * n_stored
 
 
 def audited(latent: Latent, *, seed: int, progress: Callable[[str, int, int], None]) -> CellLatent:
