@@ -85,4 +85,4 @@ def _tolerances(ax: Axes, leak: Check, kept: Check) -> None:
 
 def _kept_label(kept: Sequence[Check]) -> str:
     names = sorted({check.effect_name for check in kept})
-    return " / ".join(names).replace("$", r"\$") or "biology kept"
+    return " /\n".join(names).replace("$", r"\$") or "biology kept"
