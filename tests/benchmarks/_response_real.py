@@ -77,7 +77,8 @@ def by_cell_type(file: Path, *, quick: bool) -> list[dict]:
 
     import perturbridge as pb
     from perturbridge.latent import Architecture, Training
-    from perturbridge.pipeline._cell_distances import energy_distance, squared_mmd
+    from perturbridge.numerics import energy_distance
+    from perturbridge.pipeline._cell_distances import squared_mmd
 
     adata = ad.read_h5ad(file)
     donors, groups, kinds = (adata.obs[c].astype(str).to_numpy() for c in ("donor", "group_id", "cluster_id"))

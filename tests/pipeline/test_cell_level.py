@@ -9,11 +9,12 @@ import pytest
 import perturbridge as pb
 from perturbridge.errors import DataError
 from perturbridge.latent import Training
+from perturbridge.numerics import energy_distance
 from perturbridge.pipeline import RunConfig, run
 from perturbridge.pipeline import _cell_latent as cell_latent
 from perturbridge.pipeline import _cell_level as stages
 from perturbridge.pipeline._cell_decoder import way_back
-from perturbridge.pipeline._cell_distances import energy_distance, squared_mmd
+from perturbridge.pipeline._cell_distances import squared_mmd
 from perturbridge.pipeline._cell_latent import CellLatent, rows_of
 from perturbridge.pipeline._cell_level import cell_level
 from perturbridge.pipeline._cell_scores import _stack_weight

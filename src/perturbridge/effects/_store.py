@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from perturbridge._files import atomic_file
+from perturbridge._model_folder import CURE, read_about, read_payload, write_pair
 from perturbridge.errors import FitError, PerturbridgeError
 from perturbridge.values import as_names, pack_embedding, unpack_embedding
 
@@ -27,16 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["read_model", "write_model"]
 
 _FORMAT, _VERSION = "perturbridge effect model", 2
-_TEXT, _ARRAYS = "model.json", "model.safetensors"
 # Key of the half-widths of interactions beside those of the kinds of row.
 _INTERACTION = "interaction"
-_CURE = "Fit and save the model again."
 
 
 def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: str) -> None:
     """Write both files, each in one step; the text goes last and carries the hash of the arrays."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[Any]] = {
         "intercept": state.intercept,
         "coefficients": state.coefficients,
@@ -65,7 +59,6 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
     about = {
         "format": _FORMAT,
         "version": _VERSION,
-        "arrays_sha256": hashlib.sha256(payload).hexdigest(),
         "name": name,
         "settings": asdict(settings),
         "genes": state.genes,
@@ -80,9 +73,7 @@ def write_model(folder: str | Path, state: Fitted, *, settings: Settings, name: 
         "radii": radii,
         "sources": sources,
     }
-    for file, content in ((_ARRAYS, payload), (_TEXT, json.dumps(about, allow_nan=False).encode())):
-        with atomic_file(path / file) as temporary:
-            temporary.write_bytes(content)
+    write_pair(Path(folder), about, payload)
 
 
 def read_model(folder: str | Path) -> tuple[Fitted, Settings, str]:
@@ -94,38 +85,13 @@ def read_model(folder: str | Path) -> tuple[Fitted, Settings, str]:
         If a file is missing, damaged, of a later version, or does not belong to the other.
     """
     path = Path(folder)
-    about, arrays = _read_text(path / _TEXT), b""
-    try:
-        arrays = (path / _ARRAYS).read_bytes()
-    except OSError as error:
-        problem = f"{path / _ARRAYS} cannot be read: {error.strerror}."
-        raise FitError(problem, cure=_CURE) from error
-    if hashlib.sha256(arrays).hexdigest() != about.get("arrays_sha256"):
-        problem = f"{path / _ARRAYS} is damaged or belongs to another {_TEXT}: its SHA-256 differs."
-        raise FitError(problem, cure=_CURE)
+    about = read_about(path, form=_FORMAT, version=_VERSION, what="an effect model")
+    arrays = read_payload(path, about)
     try:
         return _assemble(about, load(arrays))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, SafetensorError, PerturbridgeError) as error:
         problem = f"{path} does not hold a whole model: {type(error).__name__}: {error}."
-        raise FitError(problem, cure=_CURE) from error
-
-
-def _read_text(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror}."
-        raise FitError(problem, cure="Pass the folder that save wrote.") from error
-    except (ValueError, RecursionError) as error:
-        problem = f"{path} is not JSON: {type(error).__name__}."
-        raise FitError(problem, cure=_CURE) from error
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
-        problem = f"{path} is not an effect model."
-        raise FitError(problem, cure="Pass the folder that save wrote.")
-    if about.get("version") != _VERSION:
-        problem = f"{path} has version {about.get('version')!r}, this release reads version {_VERSION}."
-        raise FitError(problem, cure="Update perturbridge, or fit and save the model again.")
-    return about
+        raise FitError(problem, cure=CURE) from error
 
 
 def _assemble(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> tuple[Fitted, Settings, str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
+from perturbridge.numerics import energy_distance
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,11 +37,7 @@ def _by_row(pair: Aligned, one: Callable[[NDArray[np.float64], NDArray[np.float6
 
 def edistance(pair: Aligned) -> NDArray[np.float64]:
     """2 E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ over different cells: energy distance as a U-statistic; NaN without cells."""
-
-    def one(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-        return float(2.0 * cdist(x, y).mean() - pdist(x).mean() - pdist(y).mean())
-
-    return _by_row(pair, one)
+    return _by_row(pair, energy_distance)
 
 
 def mmd_rbf(pair: Aligned) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ._association import cramers_v
 from ._bootstrap import bca_interval, bootstrap_means, sign_flip_test, sum_by_cluster
 from ._compiled import compiled
+from ._energy import energy_distance
 from ._grouped import group_means
 from ._kernels import linear_kernel, median_squared_distance, rbf_kernel, squared_distances
 from ._loo_ridge import LooRidge
@@ -24,6 +25,7 @@ __all__ = [
     "bootstrap_means",
     "compiled",
     "cramers_v",
+    "energy_distance",
     "group_means",
     "l2_normalize",
     "linear_kernel",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perturbridge.numerics import group_means
+from perturbridge.numerics import energy_distance, group_means
 from perturbridge.values import as_names, control_cells
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._cell_level import CellLevel
 
-__all__ = ["cell_distances", "energy_distance", "squared_mmd"]
+__all__ = ["cell_distances", "squared_mmd"]
 
 _MOST_CELLS = 400
 _RESAMPLES = 2_000
@@ -46,7 +46,7 @@ def cell_distances(
         contexts = [predicted.context.categories[code] for code in predicted.context.codes]
     moved = level.decoder.taken_back(predicted.z, contexts) - np.stack([centre[name] for name in contexts])
     base = _relative(level.latent.own, control_cells(level.latent.own.labels["condition"]), centre=centre, rng=rng)
-    shift = _mean_shift(level)
+    shift = _mean_shift(level.latent.own, centre)
     out = []
     for i, name in enumerate(names):
         real = _relative(latent, _cells_of(latent, name), centre=centre, rng=rng)
@@ -100,12 +100,9 @@ def _relative(
     return np.asarray(latent.z[rows[drawn]] - offsets[drawn])
 
 
-def _mean_shift(level: CellLevel) -> NDArray[np.float64]:
+def _mean_shift(own: Latent, centre: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Mean over training perturbations of their cells' mean displacement, in the encoder's coordinates."""
-    own = level.latent.own if level.latent is not None else None
-    if own is None:
-        return np.zeros(1)
-    centre, rng = _centres(own), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     controls = control_cells(own.labels["condition"])
     base = _relative(own, controls, centre=centre, rng=rng).mean(axis=0)
     labels = own.labels["condition"]
@@ -113,13 +110,6 @@ def _mean_shift(level: CellLevel) -> NDArray[np.float64]:
     return np.asarray(
         np.mean([_relative(own, labels.codes == k, centre=centre, rng=rng).mean(axis=0) - base for k in names], axis=0)
     )
-
-
-def energy_distance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """2 E‖x − y‖ − E‖x − x'‖ − E‖y − y'‖ over pairs of different cells (Székely & Rizzo 2013); about 0 for equal distributions."""
-    from scipy.spatial.distance import cdist, pdist
-
-    return float(2.0 * cdist(x, y).mean() - pdist(x).mean() - pdist(y).mean())
 
 
 def squared_mmd(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

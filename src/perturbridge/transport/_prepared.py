@@ -137,7 +137,7 @@ def _prepare(
         own = self_plan(part, epsilon=epsilon, tolerance=settings.tolerance)
         still, self_map = own.at_controls, own.map
         status = "" if own.converged else "the self-plan of its controls did not converge"
-    sizes = _sizes(cells.y_stratum, k, len(part), minimum=1)
+    sizes = _sizes(cells.y_stratum, k)
     planned = [] if status else sorted({size_class(m, len(part)) for m in sizes if m >= settings.min_cells})
     controls = NullControls(x=part, still=still, epsilon=epsilon, mean_cost=mean_cost)
     return Stratum(
@@ -171,6 +171,6 @@ def _unfit(n_controls: int, epsilon: float, settings: AlignmentSettings) -> str:
     return "" if epsilon > 0 else "controls that do not differ"
 
 
-def _sizes(strata: Sequence[NDArray[np.int64]], k: int, n_controls: int, *, minimum: int) -> set[int]:
-    del n_controls
-    return {n for codes in strata if (n := int((codes == k).sum())) >= minimum}
+def _sizes(strata: Sequence[NDArray[np.int64]], k: int) -> set[int]:
+    """How many cells the perturbations have in this stratum, those without any left out."""
+    return {n for codes in strata if (n := int((codes == k).sum()))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from perturbridge._files import atomic_file
+from perturbridge._model_folder import CURE, TEXT, read_payload, write_pair
 from perturbridge.errors import FitError, PerturbridgeError
 from perturbridge.injection import injection_from_json
 from perturbridge.latent._architecture import Architecture
@@ -29,14 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["read_model", "write_model"]
 
 FORMAT = "perturbridge latent model"
-TEXT, ARRAYS = "model.json", "model.safetensors"
-CURE = "Fit and save the model again."
 
 
 def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
     """Write both files, each in one step; the text goes last and carries the hash of the arrays."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
     tensors = {f"weights.{key}": value for key, value in fitted.module.state_dict().items()}
     tensors |= {"seen": torch.from_numpy(fitted.seen.copy()), "context_z": torch.from_numpy(fitted.context_z.copy())}
     if fitted.conditions is not None:
@@ -45,7 +40,6 @@ def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
     about = {
         "format": FORMAT,
         "version": VERSION,
-        "arrays_sha256": hashlib.sha256(payload).hexdigest(),
         "name": name,
         "architecture": fitted.architecture.as_json(),
         "genes": fitted.genes,
@@ -65,9 +59,7 @@ def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
         "settings": fitted.settings,
         "findings": [asdict(finding) for finding in fitted.findings],
     }
-    for file, content in ((ARRAYS, payload), (TEXT, json.dumps(about, allow_nan=False).encode())):
-        with atomic_file(path / file) as temporary:
-            temporary.write_bytes(content)
+    write_pair(Path(folder), about, payload)
 
 
 def read_model(folder: str | Path, *, device: torch.device) -> tuple[Fitted, str]:
@@ -80,14 +72,7 @@ def read_model(folder: str | Path, *, device: torch.device) -> tuple[Fitted, str
     """
     path = Path(folder)
     about = migrate(_read_text(path / TEXT), path / TEXT)
-    try:
-        payload = (path / ARRAYS).read_bytes()
-    except OSError as error:
-        problem = f"{path / ARRAYS} cannot be read: {error.strerror}."
-        raise FitError(problem, cure=CURE) from error
-    if hashlib.sha256(payload).hexdigest() != about.get("arrays_sha256"):
-        problem = f"{path / ARRAYS} is damaged or belongs to another {TEXT}: its SHA-256 differs."
-        raise FitError(problem, cure=CURE)
+    payload = read_payload(path, about)
     try:
         return _build(about, load(payload), device=device), str(about["name"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PerturbridgeError) as error:
