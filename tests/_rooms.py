@@ -10,6 +10,7 @@ ROOMS = (
     "audit",
     "latent",
     "injection",
+    "workers",
     "transport",
     "response",
     "plotting",

@@ -21,8 +21,16 @@ class PerturbridgeError(Exception):
         self.problem = problem
         self.cure = cure
 
+    def __reduce__(self) -> tuple[object, tuple[type[PerturbridgeError], str, str]]:
+        # An error that arises on a worker travels; the cure is a keyword, which the default does not carry over.
+        return _again, (type(self), self.problem, self.cure)
+
     def __str__(self) -> str:
         return f"{self.problem} {self.cure}"
+
+
+def _again(kind: type[PerturbridgeError], problem: str, cure: str) -> PerturbridgeError:
+    return kind(problem, cure=cure)
 
 
 class DataError(PerturbridgeError):

@@ -23,7 +23,17 @@ from ._names import CONTROL, PerturbationName, as_names
 from ._predicted_cells import PredictedCells
 from ._prediction import STATUSES, Prediction
 from ._scores import ScoreTable
-from ._screen import CONTROL_CODE, UNASSIGNED_CODE, CountSource, Labels, Normalization, RowChunk, Screen
+from ._screen import (
+    CONTROL_CODE,
+    UNASSIGNED_CODE,
+    CountSource,
+    Labels,
+    Normalization,
+    RowChunk,
+    RowRange,
+    Screen,
+    part_of,
+)
 from ._split import Fold, Split
 
 __all__ = [
@@ -60,6 +70,7 @@ __all__ = [
     "PredictedCells",
     "Prediction",
     "RowChunk",
+    "RowRange",
     "ScoreTable",
     "Screen",
     "SoftMap",
@@ -70,5 +81,6 @@ __all__ = [
     "control_cells",
     "ensembl_stem",
     "pack_embedding",
+    "part_of",
     "unpack_embedding",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from ._findings import Finding
     from ._names import PerturbationName
 
-__all__ = ["CONTROL_CODE", "UNASSIGNED_CODE", "CountSource", "Labels", "Normalization", "RowChunk", "Screen"]
+__all__ = [
+    "CONTROL_CODE",
+    "UNASSIGNED_CODE",
+    "CountSource",
+    "Labels",
+    "Normalization",
+    "RowChunk",
+    "RowRange",
+    "Screen",
+    "part_of",
+]
 
 CONTROL_CODE = -1
 UNASSIGNED_CODE = -2
@@ -65,6 +75,58 @@ class CountSource(Protocol):
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Cumulated number of stored values after each cell `(n_cells,)`, or None where every cell stores all genes."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowRange:
+    """Consecutive cells of a source as a source of their own.
+
+    Parameters
+    ----------
+    inner
+        Reads the values.
+    start, stop
+        Cells of `inner`, `stop` excluded.
+    """
+
+    inner: CountSource
+    start: int
+    stop: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(n_cells, n_genes)`."""
+        return self.stop - self.start, self.inner.shape[1]
+
+    @property
+    def description(self) -> str:
+        """That of the inner source."""
+        return self.inner.description
+
+    @property
+    def path(self) -> str | None:
+        """That of the inner source."""
+        return self.inner.path
+
+    def locate(self, cell: int, gene: int | None = None, /) -> str:
+        """Return the names of a cell and a gene, for a message."""
+        locate = getattr(self.inner, "locate", None)
+        return str(locate(cell + self.start, gene)) if callable(locate) else f"cell {cell + self.start}"
+
+    def read_rows(self, start: int, stop: int) -> RowChunk:
+        """Read cells `start` to `stop` of the range, `stop` excluded, checked by the inner source."""
+        if not 0 <= start <= stop <= self.shape[0]:
+            problem = f"Rows {start} to {stop} were asked for; there are {self.shape[0]}."
+            raise DataError(problem, cure="Ask for a range inside the cells.")
+        chunk = self.inner.read_rows(start + self.start, stop + self.start)
+        return RowChunk(start, chunk.indptr, chunk.indices, chunk.data)
+
+    def row_ends(self) -> NDArray[np.int64] | None:
+        """Return the cumulated number of stored values after each cell of the range, or None for a dense source."""
+        ends = self.inner.row_ends()
+        if ends is None:
+            return None
+        return ends[self.start : self.stop] - (ends[self.start - 1] if self.start else 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +258,37 @@ class Screen:
         every = (self.context, self.sample, self.state, self.control_kinds, self.other_controls)
         return tuple(g for g in every if g is not None)
 
+    def part(self, start: int, stop: int) -> Screen:
+        """Return the cells `start` to `stop`, `stop` excluded, as a screen of their own with the same perturbations and categories.
+
+        It travels well: labels of these cells, and where to read them; findings and explanation stay behind.
+
+        Parameters
+        ----------
+        start, stop
+            Range of cells.
+
+        Raises
+        ------
+        DataError
+            If the range lies outside the cells.
+        """
+        if not 0 <= start <= stop <= self.n_cells:
+            problem = f"Cells {start} to {stop} were asked for; the screen has {self.n_cells}."
+            raise DataError(problem, cure="Ask for a range inside the cells.")
+        return replace(
+            self,
+            source=part_of(self.source, start, stop),
+            perturbation_codes=self.perturbation_codes[start:stop].copy(),
+            context=_cut(self.context, start, stop),
+            sample=_cut(self.sample, start, stop),
+            state=_cut(self.state, start, stop),
+            control_kinds=_cut(self.control_kinds, start, stop),
+            other_controls=_cut(self.other_controls, start, stop),
+            explanation=(),
+            findings=(),
+        )
+
     @property
     def n_cells(self) -> int:
         """Number of cells, controls and unassigned included."""
@@ -205,3 +298,16 @@ class Screen:
     def n_genes(self) -> int:
         """Number of measured genes."""
         return self.source.shape[1]
+
+
+def part_of(source: CountSource, start: int, stop: int, /) -> CountSource:
+    """Return cells `start` to `stop`, `stop` excluded, as a source that travels well: the source's own way where it has one."""
+    own = getattr(source, "part", None)
+    if callable(own):
+        cut: CountSource = own(start, stop)
+        return cut
+    return RowRange(source, start, stop)
+
+
+def _cut(labels: Labels | None, start: int, stop: int) -> Labels | None:
+    return None if labels is None else replace(labels, codes=labels.codes[start:stop].copy())

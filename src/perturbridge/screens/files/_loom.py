@@ -97,7 +97,14 @@ class LoomFile:
                 problem = f"{key!r} of {self.path!r} has another shape than its main matrix."
                 raise DataError(problem, cure="The file is damaged: write it again.")
         return H5Source(
-            path=self.path, key=key, place=place, shape=self.shape, pointers=None, gene_names=gene_names, turned=True
+            path=self.path,
+            key=key,
+            place=place,
+            shape=self.shape,
+            pointers=None,
+            whole=self.shape[::-1],
+            gene_names=gene_names,
+            turned=True,
         )
 
     def _vectors(self, part: str, index: str) -> tuple[str, ...]:

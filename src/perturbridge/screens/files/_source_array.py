@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +100,11 @@ class ArraySource:
             n_genes=self.shape[1],
             locate=self.locate,
         )
+
+    def part(self, start: int, stop: int) -> ArraySource:
+        """Return cells `start` to `stop`, `stop` excluded, with their values, since there is no file to read them from again."""
+        check_range(start, stop, self.shape[0])
+        return replace(self, matrix=self.matrix[start:stop], cell_names=tuple(self.cell_names[start:stop]))
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`, or None for a dense array."""

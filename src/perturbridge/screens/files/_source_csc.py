@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from perturbridge.errors import DataError
+from perturbridge.values import RowRange
 
 from ._h5 import child, data_set, open_file, read_all, with_plugin
 from ._source_h5 import locate_in_file, stored_matrix
@@ -113,6 +116,14 @@ class CscSource:
                 counts += np.bincount(rows, minlength=self._shape[0])
             self._ends = np.cumsum(counts)
         return self._ends
+
+    def part(self, start: int, stop: int) -> RowRange:
+        """Return cells `start` to `stop`, `stop` excluded, as a source that travels: an absolute path, no value that was gathered here."""
+        check_range(start, stop, self._shape[0])
+        self.row_ends()
+        other = copy(self)
+        other._path, other._band = str(Path(self._path).resolve()), None
+        return RowRange(other, start, stop)
 
     def read_rows(self, start: int, stop: int) -> RowChunk:
         """Return cells `start` to `stop`, `stop` excluded, gathering a new band where they are not all in the present one.

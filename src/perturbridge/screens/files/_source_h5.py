@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,11 +130,15 @@ class H5Source:
     shape
         `(n_cells, n_genes)`.
     pointers
-        Checked row pointers `(n_cells + 1,)` of a CSR matrix, None for a dense array.
+        Checked row pointers `(n_cells + 1,)` of a CSR matrix into the values of the file, None for a dense array.
+    whole
+        Shape of the stored values in the file, of all its cells.
     gene_names
         For messages `(n_genes,)`.
     turned
         True for a dense array that is stored genes x cells.
+    first_row
+        Row of the file that is cell 0 here.
     """
 
     path: str
@@ -141,8 +146,10 @@ class H5Source:
     place: str
     shape: tuple[int, int]
     pointers: NDArray[np.int64] | None
+    whole: tuple[int, ...]
     gene_names: tuple[str, ...] = ()
     turned: bool = False
+    first_row: int = 0
 
     @classmethod
     def open(cls, path: str, key: str, /, *, place: str, gene_names: tuple[str, ...] = ()) -> H5Source:
@@ -163,7 +170,10 @@ class H5Source:
                     n_values=stored.n_values,
                     name=f"{place} in {path!r}",
                 )
-        return cls(path=path, key=key, place=place, shape=stored.shape, pointers=pointers, gene_names=gene_names)
+        whole = stored.shape if pointers is None else (stored.n_values,)
+        return cls(
+            path=path, key=key, place=place, shape=stored.shape, pointers=pointers, whole=whole, gene_names=gene_names
+        )
 
     @property
     def description(self) -> str:
@@ -172,7 +182,7 @@ class H5Source:
 
     def locate(self, cell: int, gene: int | None = None, /) -> str:
         """Return the names of a cell and a gene, for a message."""
-        return locate_in_file(self.path, self.gene_names, cell=cell, gene=gene)
+        return locate_in_file(self.path, self.gene_names, cell=self.first_row + cell, gene=gene)
 
     def read_rows(self, start: int, stop: int) -> RowChunk:
         """Read and check cells `start` to `stop`, `stop` excluded.
@@ -190,7 +200,7 @@ class H5Source:
         with open_file(self.path) as file:
             group = child(file, self.key)
             parts = [data_set(group, part) for part in ("indices", "data")]
-            if any(part.shape != (self.pointers[-1],) for part in parts):
+            if any(part.shape != self.whole for part in parts):
                 problem = f"{self.path!r} has changed since it was opened."
                 raise DataError(problem, cure="Read the screen again.")
             for part in parts:
@@ -206,14 +216,32 @@ class H5Source:
         )
 
     def _dense_rows(self, start: int, stop: int) -> NDArray[np.generic]:
+        start, stop = self.first_row + start, self.first_row + stop
         with open_file(self.path) as file:
             array: Array = data_set(file, self.key)
-            if array.shape != (self.shape[::-1] if self.turned else self.shape):
+            if array.shape != self.whole:
                 problem = f"{self.path!r} has changed since it was opened."
                 raise DataError(problem, cure="Read the screen again.")
             with_plugin(array)
             return np.asarray(array[:, start:stop]).T if self.turned else np.asarray(array[start:stop])
 
+    def part(self, start: int, stop: int) -> H5Source:
+        """Return cells `start` to `stop`, `stop` excluded, as a source that travels: an absolute path and the pointers of these cells.
+
+        Raises
+        ------
+        DataError
+            For a range outside the cells.
+        """
+        check_range(start, stop, self.shape[0])
+        return replace(
+            self,
+            path=str(Path(self.path).resolve()),
+            shape=(stop - start, self.shape[1]),
+            pointers=None if self.pointers is None else self.pointers[start : stop + 1].copy(),
+            first_row=self.first_row + start,
+        )
+
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`, or None for a dense array."""
-        return None if self.pointers is None else self.pointers[1:]
+        return None if self.pointers is None else self.pointers[1:] - self.pointers[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perturbridge.values import RowChunk
+from perturbridge.values import RowChunk, part_of
 
 from ._validate import check_range
 
@@ -83,6 +83,19 @@ class JoinedSource:
             np.concatenate([chunk.indices for chunk in chunks]) if chunks else np.empty(0, dtype=np.int32),
             np.concatenate([chunk.data for chunk in chunks]) if chunks else np.empty(0, dtype=np.float32),
         )
+
+    def part(self, start: int, stop: int) -> CountSource:
+        """Return cells `start` to `stop`, `stop` excluded, as a source that travels: the files that hold them alone."""
+        check_range(start, stop, self.shape[0])
+        spans = zip(self.parts, self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True)
+        cut = [
+            part_of(part, max(start, low) - low, min(stop, high) - low)
+            for part, low, high in spans
+            if max(start, low) < min(stop, high)
+        ]
+        if not cut:
+            return part_of(self.parts[0], 0, 0)
+        return cut[0] if len(cut) == 1 else JoinedSource(tuple(cut), self.path)
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of values after each cell `(n_cells,)`; None where any file is dense."""

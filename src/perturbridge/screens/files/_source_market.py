@@ -136,6 +136,10 @@ class MarketSource:
         """
         return self._loaded().read_rows(start, stop)
 
+    def part(self, start: int, stop: int) -> ArraySource:
+        """Return cells `start` to `stop`, `stop` excluded, with their values: text has no index, so nobody else could read them alone."""
+        return self._loaded().part(start, stop)
+
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`; the first call reads the matrix."""
         if self._ends is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perturbridge.values import RowChunk
+from perturbridge.values import RowChunk, part_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +67,10 @@ class PickedGenes:
             order = np.lexsort((indices, rows))
             indices, data = indices[order], data[order]
         return RowChunk(chunk.start, indptr, indices.astype(np.int32), data)
+
+    def part(self, start: int, stop: int) -> PickedGenes:
+        """Return cells `start` to `stop`, `stop` excluded, as a source that travels."""
+        return replace(self, inner=part_of(self.inner, start, stop))
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return what the inner source reads for each cell, an upper bound of what is kept."""

@@ -143,6 +143,7 @@ def open_tenx(path: str) -> TenxFile:
         place="X",
         shape=(len(barcodes), len(ids)),
         pointers=pointers,
+        whole=(int(values.shape[0]),),
         gene_names=ids,
     )
     return TenxFile(

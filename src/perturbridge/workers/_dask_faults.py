@@ -1,0 +1,55 @@
+"""What goes wrong on a cluster, in words."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from perturbridge.errors import DataError, PerturbridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["explained", "lost_again"]
+
+
+@contextmanager
+def explained(client: Any) -> Iterator[None]:  # noqa: ANN401 a client of Dask
+    """Turn what Dask raises about workers and scheduler into an error of ours.
+
+    Raises
+    ------
+    DataError
+        If a task killed its worker again and again, the scheduler is gone, or workers lack this package.
+    """
+    from distributed import KilledWorker
+
+    address = getattr(client.scheduler, "address", "?") if client.scheduler is not None else "?"
+    try:
+        yield
+    except PerturbridgeError:
+        raise
+    except KilledWorker as error:
+        problem = f"A task was tried several times and its worker died each time, last {error.last_worker.address}."
+        cure = "Most often its memory ran out: lower --memory (memory=), or give the workers more."
+        raise DataError(problem, cure=cure) from error
+    except ModuleNotFoundError as error:
+        problem = f"A worker cannot import {error.name}."
+        raise DataError(
+            problem, cure="Install perturbridge on every machine of the cluster, then start again."
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise _gone(address, error) from error
+
+
+def lost_again(n_lost: int, n_tasks: int) -> DataError:
+    """Return the error for tasks that were lost in every round."""
+    problem = f"{n_lost} of {n_tasks} tasks were lost with their workers, however often they were sent again."
+    return DataError(problem, cure="See why the workers die (memory, time limit of the job); then start again.")
+
+
+def _gone(address: str, error: Exception) -> DataError:
+    text = " ".join(str(error).split())[:200]
+    problem = f"The Dask scheduler at {address} cannot be reached any more ({type(error).__name__}: {text})."
+    cure = "Start it again and repeat the command; with a checkpoint it goes on where it was."
+    return DataError(problem, cure=cure)
