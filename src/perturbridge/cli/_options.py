@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Aliases", "Drop", "Embedding", "Json", "MinCells", "Overwrite", "Seed", "Threads", "few_cells"]
+__all__ = [
+    "Aliases",
+    "Checkpoint",
+    "Dask",
+    "Drop",
+    "Embedding",
+    "Json",
+    "Memory",
+    "MinCells",
+    "Overwrite",
+    "Seed",
+    "Threads",
+    "few_cells",
+]
 
 
 def _set_threads(value: int | None) -> int | None:
@@ -40,6 +53,28 @@ Threads = Annotated[
     int | None,
     typer.Option(
         min=1, callback=_set_threads, is_eager=True, help="Threads of the numerical libraries.", show_default="all"
+    ),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Workers: local, local:4, the address of a scheduler (tcp://host:8786) or its scheduler file (.json). They read the files "
+        "themselves.",
+        show_default="this process",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Most memory to take, this process and each worker: 4GB, 500MB. What does not fit at once is done piece by piece, or refused "
+        "before it starts.",
+        show_default="no limit",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for sums while the work lasts; the same command goes on from them. Workers must reach it as well."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ._options import (
+    Checkpoint,
+    Dask,
     Drop,
     Json,
+    Memory,
     MinCells,
     Overwrite,
     Threads,
@@ -27,11 +30,14 @@ def pseudobulk(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write (.h5ad).")],
     min_cells: MinCells = 2,
     drop_small: Drop = False,
+    dask: Dask = None,
+    memory: Memory = None,
+    checkpoint: Checkpoint = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Sum a screen into context-matched effects, in one pass over the file.
+    """Sum a screen into context-matched effects, in one pass over the file; the result is the same for any workers and memory.
 
     Example: `perturbridge pseudobulk screen.h5ad -o effects.h5ad`
     """
@@ -39,6 +45,7 @@ def pseudobulk(
 
     from ._show import check_output, print_json, progress_bars
     from ._tables import print_effects
+    from ._workers import tell, workers_behind
 
     config = pipeline.config_from_mapping(
         {
@@ -48,8 +55,10 @@ def pseudobulk(
         }
     )
     check_output(out, overwrite=overwrite)
-    with progress_bars() as progress:
-        summary = pipeline.write_pseudobulk(config, out, progress=progress)
+    with workers_behind(dask) as workers, progress_bars() as progress:
+        summary = pipeline.write_pseudobulk(
+            config, out, client=workers, memory=memory, checkpoint=checkpoint, progress=progress, tell=tell
+        )
     if as_json:
         print_json(summary)
     else:

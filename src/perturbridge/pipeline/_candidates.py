@@ -27,7 +27,6 @@ from perturbridge.values import (
     Screen,
 )
 
-from ._inputs import rows_at_a_time
 from ._with_controls import WithControls
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ def _from_cells(table: _Table, rows: _Rows, *, real: RealSide, how: str) -> Cand
     file, genes = table.file, table.genes
     _check_measured(file, rows.names, real)
     screen = _screen_of(table, rows, real)
-    summed = pseudobulk(screen, min_cells=2, on_few="drop", chunk_rows=rows_at_a_time(screen))
+    summed = pseudobulk(screen, min_cells=2, on_few="drop")
     mean = summed.delta + summed.matched_control
     kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
     perturbations = tuple(summed.perturbations[i] for i in kept)

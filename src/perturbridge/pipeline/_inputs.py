@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perturbridge.embeddings import list_sources, open_embedding, read_aliases, read_embedding
 from perturbridge.errors import EmbeddingError
-from perturbridge.screens import pseudobulk, read_screen
+from perturbridge.screens import forecast_pseudobulk, pseudobulk, read_screen
 
 from ._own_sources import COMPUTED, own_source
 
@@ -16,21 +16,19 @@ if TYPE_CHECKING:
 
     from perturbridge.effects import SourceMaker
     from perturbridge.values import Effects, GeneEmbedding, Screen
+    from perturbridge.workers import Forecast
 
     from ._config import RunConfig
 
 __all__ = [
     "computed_names",
+    "forecast_effects",
     "load_effects",
     "load_embedding",
     "load_embeddings",
     "load_screen",
     "load_sources",
-    "rows_at_a_time",
 ]
-
-_ENTRIES_AT_A_TIME = 10_000_000
-_LEAST_ROWS = 256
 
 
 def load_screen(config: RunConfig) -> Screen:
@@ -51,20 +49,32 @@ def load_screen(config: RunConfig) -> Screen:
     )
 
 
-def load_effects(config: RunConfig, screen: Screen, *, progress: Callable[[int, int], None] | None = None) -> Effects:
-    """Sum the screen into effects, in one pass over its cells."""
+def load_effects(
+    config: RunConfig,
+    screen: Screen,
+    *,
+    client: object = None,
+    memory: str | int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Effects:
+    """Sum the screen into effects, in one pass over its cells where memory allows."""
     return pseudobulk(
         screen,
         min_cells=config.min_cells,
         on_few=config.on_few,
-        chunk_rows=rows_at_a_time(screen),
+        client=client,
+        memory=memory,
+        checkpoint=checkpoint,
         progress=progress,
     )
 
 
-def rows_at_a_time(screen: Screen) -> int:
-    """Cells to read at once: few enough that a chunk stays in the processor's cache, which is a little faster and takes less memory."""
-    return max(_LEAST_ROWS, _ENTRIES_AT_A_TIME // max(screen.n_genes, 1))
+def forecast_effects(
+    config: RunConfig, screen: Screen, *, client: object = None, memory: str | int | None = None
+) -> Forecast:
+    """Return what `load_effects` will take in memory."""
+    return forecast_pseudobulk(screen, min_cells=config.min_cells, on_few=config.on_few, client=client, memory=memory)
 
 
 def load_embedding(source: str, *, aliases: str | Path | None = None) -> GeneEmbedding:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from perturbridge.errors import DataError
 from perturbridge.screens import target_changes, write_effects, write_prediction
 
-from ._inputs import load_effects, load_screen
+from ._inputs import forecast_effects, load_effects, load_screen
 from ._tables import write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from perturbridge.values import Prediction
 
@@ -24,11 +26,37 @@ PREDICTION_FORMATS = (".h5ad", ".csv", ".tsv", ".parquet")
 
 
 def write_pseudobulk(
-    config: RunConfig, out: str | Path, *, progress: Callable[[str, int, int], None] | None = None
+    config: RunConfig,
+    out: str | Path,
+    *,
+    client: object = None,
+    memory: str | int | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Sum a screen, write its effects, and return what was summed and noticed."""
+    """Sum a screen, write its effects, and return what was summed and noticed.
+
+    Parameters
+    ----------
+    config
+        How to read the screen.
+    out
+        The h5ad file to write.
+    client, memory, checkpoint
+        As in `pseudobulk`; sums that do not fit into memory lie beside `out` where no checkpoint is named.
+    progress
+        Called with a stage, steps done and steps in all.
+    tell
+        Called with the forecast of memory before a value is read.
+    """
     screen = load_screen(config)
-    effects = load_effects(config, screen, progress=_cells(progress))
+    if tell is not None:
+        tell(forecast_effects(config, screen, client=client, memory=memory).sentence())
+    with _folder(out, memory, checkpoint) as folder:
+        effects = load_effects(
+            config, screen, client=client, memory=memory, checkpoint=folder, progress=_cells(progress)
+        )
     write_effects(effects, out)
     return {
         "n_cells": screen.n_cells,
@@ -40,6 +68,16 @@ def write_pseudobulk(
         "findings": [finding.as_json() for finding in (*screen.findings, *effects.findings)],
         "targets": target_changes(effects),
     }
+
+
+@contextmanager
+def _folder(out: str | Path, memory: str | int | None, checkpoint: str | Path | None) -> Iterator[str | Path | None]:
+    """Folder of the sums: as named, else one beside the output where there may be sums on disk."""
+    if checkpoint is not None or memory is None:
+        yield checkpoint
+        return
+    with TemporaryDirectory(prefix=".sums-", dir=Path(out).absolute().parent) as folder:
+        yield folder
 
 
 def _cells(progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None] | None:

@@ -28,7 +28,7 @@ from .splitting._splits import make_split
 from .splitting._splits_io import read_split, write_split
 from .splitting._trimmed import trim_split
 from .summing._on_target import TargetChange, target_changes
-from .summing._pseudobulk import pseudobulk
+from .summing._pseudobulk import forecast_pseudobulk, pseudobulk
 
 __all__ = [
     "COORDINATE_SUFFIXES",
@@ -44,6 +44,7 @@ __all__ = [
     "control_cells",
     "control_kinds_of",
     "describe_screen",
+    "forecast_pseudobulk",
     "log_rows",
     "make_split",
     "nearest_training",

@@ -7,12 +7,13 @@ Depends on: numpy; dask.distributed where a cluster is asked for.
 
 from __future__ import annotations
 
-from ._interface import Workers, row_ranges
+from ._interface import Pace, Workers, row_ranges
 from ._memory import Forecast, as_bytes, resident, show_bytes
 from ._open import as_workers, open_workers
 
 __all__ = [
     "Forecast",
+    "Pace",
     "Workers",
     "as_bytes",
     "as_workers",

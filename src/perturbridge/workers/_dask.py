@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._call import call, here
-from ._dask_faults import explained, lost_again
+from ._dask_faults import explained, lost_again, result_of
+from ._dask_merge import merged_on_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ R = TypeVar("R")
 
 # What was sent to the workers is lost when all that hold it die together; it is then sent again, but not for ever.
 ROUNDS = 5
+BYTES_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class OnDask:
             for _ in range(ROUNDS):
                 left = [i for i in range(len(tasks)) if i not in results]
                 for i, future in self._ended(function, [tasks[i] for i in left], shared):
-                    if (result := _result(future)) is not None:
+                    if (result := result_of(future)) is not None:
                         results[left[i]] = result[0]
                     if progress is not None:
                         progress(len(results), len(tasks))
@@ -75,25 +77,19 @@ class OnDask:
         *,
         merge: Callable[[R, R], R],
         shared: object = None,
+        keep: Callable[[R], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> R:
         """See `Workers`; two results are merged on a worker as soon as both are there, so that few of them exist at a time."""
-        done = 0
         with explained(self.client):
             for _ in range(ROUNDS):
-                total, done = None, 0
-                for _, future in self._ended(function, tasks, shared):
-                    # Before the tasks that still wait for a worker: a result in hand takes memory until it is merged.
-                    joined = (total, future)
-                    total = future if total is None else self.client.submit(merge, *joined, pure=False, priority=10)
-                    done += 1
-                    del joined
-                    if progress is not None:
-                        progress(done, len(tasks))
-                if done == len(tasks) and total is not None and (result := _result(total)) is not None:
-                    merged: R = result[0]
-                    return merged
-            raise lost_again(len(tasks) - done, len(tasks))
+                futures = self._sent(function, tasks, shared)
+                if (
+                    result := merged_on_cluster(self.client, futures, merge=merge, keep=keep, progress=progress)
+                ) is not None:
+                    total: R = result[0]
+                    return total
+            raise lost_again(len(tasks), len(tasks))
 
     def _ended(
         self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /
@@ -101,9 +97,7 @@ class OnDask:
         """Yield position and future of each task that ended, as it ends, without those that were lost with what they share."""
         from distributed import as_completed
 
-        common = None if shared is None else self.client.scatter(shared, broadcast=True, hash=False)
-        work = partial(call, function=function, sent_by=here())
-        futures = self.client.map(work, list(tasks), shared=common, pure=False)
+        futures = self._sent(function, tasks, shared)
         position = {future.key: i for i, future in enumerate(futures)}
         completed = as_completed(futures)  # type: ignore[no-untyped-call]
         # A result stays on its worker for as long as someone here holds its future.
@@ -114,12 +108,16 @@ class OnDask:
             if future.status == "finished":
                 yield position[future.key], future
 
+    def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
+        """Hand the tasks over, few at a time where they are large: the scheduler warns of, and chokes on, graphs of many megabytes."""
+        from distributed.protocol.pickle import dumps
 
-def _result(future: Any) -> tuple[Any] | None:  # noqa: ANN401 a future of Dask
-    """Return a result in a tuple, or None where it was lost with what it was made of."""
-    from concurrent.futures import CancelledError
-
-    try:
-        return (future.result(),)
-    except CancelledError:
-        return None
+        common = None if shared is None else self.client.scatter(shared, broadcast=True, hash=False)
+        work = partial(call, function=function, sent_by=here())
+        size = len(dumps(tasks[0])) if tasks else 1  # type: ignore[no-untyped-call]
+        step = max(BYTES_AT_ONCE // size, 1)
+        return [
+            future
+            for low in range(0, len(tasks), step)
+            for future in self.client.map(work, list(tasks[low : low + step]), shared=common, pure=False)
+        ]

@@ -10,7 +10,7 @@ from perturbridge.errors import DataError, PerturbridgeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["explained", "lost_again"]
+__all__ = ["explained", "lost_again", "result_of"]
 
 
 @contextmanager
@@ -53,3 +53,13 @@ def _gone(address: str, error: Exception) -> DataError:
     problem = f"The Dask scheduler at {address} cannot be reached any more ({type(error).__name__}: {text})."
     cure = "Start it again and repeat the command; with a checkpoint it goes on where it was."
     return DataError(problem, cure=cure)
+
+
+def result_of(future: Any) -> tuple[Any] | None:  # noqa: ANN401 a future of Dask
+    """Return a result in a tuple, or None where it was lost with what it was made of."""
+    from concurrent.futures import CancelledError
+
+    try:
+        return (future.result(),)
+    except CancelledError:
+        return None

@@ -12,6 +12,7 @@ from perturbridge.errors import DataError
 
 from ._call import call_each, here
 from ._interface import row_ranges
+from ._serial import merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,14 +67,12 @@ class OnExecutor:
         *,
         merge: Callable[[R, R], R],
         shared: object = None,
+        keep: Callable[[R], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> R:
         """See `Workers`."""
-        total: list[R] = []
-        for _, results in self._groups(function, tasks, shared, progress=progress):
-            for result in results:
-                total = [merge(total[0], result)] if total else [result]
-        return total[0]
+        groups = self._groups(function, tasks, shared, progress=progress)
+        return merged((result for _, results in groups for result in results), merge=merge, keep=keep)
 
     def _groups(
         self,

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Workers", "row_ranges"]
+__all__ = ["KEEP_SECONDS", "Pace", "Workers", "row_ranges"]
+
+# Least time between two writes of what is merged so far, and the share of the time that writing may take.
+KEEP_SECONDS = 30.0
+KEEPING_SHARE = 0.05
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Pace:
+    """Says when it is time to keep what there is: after a pause that grows with what keeping took."""
+
+    def __init__(self, pause: float = KEEP_SECONDS) -> None:
+        self._least, self._pause, self._last = pause, pause, time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the pause is over."""
+        return time.monotonic() - self._last > self._pause
+
+    def kept(self, seconds: float) -> None:
+        """Begin the next pause."""
+        self._pause, self._last = max(self._least, seconds / KEEPING_SHARE), time.monotonic()
 
 
 class Workers(Protocol):
@@ -54,6 +74,7 @@ class Workers(Protocol):
         *,
         merge: Callable[[R, R], R],
         shared: object = None,
+        keep: Callable[[R], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> R:
         """Return the results merged in any order; `merge` is associative and commutative and changes neither argument.
@@ -64,6 +85,9 @@ class Workers(Protocol):
             As in `map`; at least one task.
         merge
             Joins two results, on the workers where they lie on workers.
+        keep
+            Called now and then, where the results lie, with what is merged so far, to put it on disk; not more often than takes a twentieth
+            of the time.
         """
 
 

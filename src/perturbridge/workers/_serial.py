@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from ._interface import Pace
 
-__all__ = ["Serial"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["Serial", "merged"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,10 +49,24 @@ class Serial:
         *,
         merge: Callable[[R, R], R],
         shared: object = None,
+        keep: Callable[[R], None] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> R:
         """See `Workers`."""
-        return reduce(merge, _each(function, tasks, shared, progress=progress))
+        return merged(_each(function, tasks, shared, progress=progress), merge=merge, keep=keep)
+
+
+def merged(results: Iterable[R], *, merge: Callable[[R, R], R], keep: Callable[[R], None] | None) -> R:
+    """Merge results as they come, and keep what there is now and then."""
+    each, pace = iter(results), Pace()
+    total = next(each)
+    for result in each:
+        total = merge(total, result)
+        if keep is not None and pace.due():
+            began = time.monotonic()
+            keep(total)
+            pace.kept(time.monotonic() - began)
+    return total
 
 
 def _each(

@@ -77,7 +77,7 @@ def finish(
         n_cells=n_cells,
         control_mean=(total.n_control / total.n_control.sum()) @ table.control_mean,
         variance=variance[:n_perturbations] if borrowed is not None else None,
-        detected=total.detected[:n_perturbations].astype(np.int64),
+        detected=total.detected[:n_perturbations].astype(np.int64, copy=False),
         contexts=table,
         other_controls=others,
         fingerprint=fingerprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log1p, sqrt
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Screen
 
+    from ._frame import Frame
     from ._grouping import Grouping
 
 __all__ = ["SQUARE_SCALE", "SUM_SCALE", "Accumulator", "Tally", "largest_value", "merge"]
@@ -57,7 +58,7 @@ class Accumulator:
     sums, squares
         Σx · 2³⁶ and Σx² · 2³² over the cells of a group, each term rounded, int64 `(n_groups, n_genes)`.
     detected
-        Cells in which a gene is not zero, int32 `(n_groups, n_genes)`.
+        Cells in which a gene is not zero, int32, or int64 where they lie in a file, `(n_groups, n_genes)`.
     n_perturbed
         Cells `(n_perturbations + n_kinds, n_contexts)`, perturbations before kinds of other controls.
     n_control
@@ -78,16 +79,30 @@ class Accumulator:
     empty: Tally = Tally()
 
     @classmethod
-    def zeros(cls, grouping: Grouping, n_genes: int) -> Accumulator:
+    def zeros(cls, frame: Frame) -> Accumulator:
         """Nothing read yet."""
-        shape = (grouping.n_groups, n_genes)
-        n_contexts = len(grouping.contexts)
+        shape = (frame.n_groups, frame.n_genes)
         return cls(
             sums=np.zeros(shape, dtype=np.int64),
             squares=np.zeros(shape, dtype=np.int64),
             detected=np.zeros(shape, dtype=np.int32),
-            n_perturbed=np.zeros((grouping.n_rows, n_contexts), dtype=np.int64),
-            n_control=np.zeros(n_contexts, dtype=np.int64),
+            n_perturbed=np.zeros((frame.n_rows, frame.n_contexts), dtype=np.int64),
+            n_control=np.zeros(frame.n_contexts, dtype=np.int64),
+        )
+
+    def with_range(self, start: int, stop: int, *, fractional: Tally, empty: Tally) -> Accumulator:
+        """Return the same sums with the note that these cells are in them, and what they showed.
+
+        Raises
+        ------
+        DataError
+            If one of these cells was in them already.
+        """
+        return replace(
+            self,
+            spans=_join((*self.spans, (start, stop))),
+            fractional=self.fractional + fractional,
+            empty=self.empty + empty,
         )
 
 

@@ -48,7 +48,7 @@ def _cell_findings(screen: Screen, total: Accumulator) -> tuple[Finding, ...]:
             code=code,
             message=f"{tally.count} {what}.",
             count=tally.count,
-            example=cell_name(screen, tally.first),
+            example=cell_name(screen.source, tally.first),
         )
         for code, tally, what in found
         if tally.count

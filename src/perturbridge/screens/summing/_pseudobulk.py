@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from ._accumulate import accumulate
+from perturbridge.workers import as_workers
+
 from ._finish import finish
+from ._frame import frame_of
 from ._grouping import group_cells
+from ._kept import Kept, mark_of
+from ._plan import plan_sums
+from ._spread import sum_screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from perturbridge.values import Effects, Screen
+    from perturbridge.workers import Forecast
 
-__all__ = ["pseudobulk"]
+__all__ = ["forecast_pseudobulk", "pseudobulk"]
 
 
 def pseudobulk(
@@ -22,6 +29,9 @@ def pseudobulk(
     min_cells: int = 2,
     on_few: Literal["raise", "drop"] = "raise",
     chunk_rows: int | None = None,
+    client: object = None,
+    memory: str | int | None = None,
+    checkpoint: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Effects:
     """Δ_p = S_p/n_p − Σ_b (n_pb/n_p) · C_b/m_b, from one pass over the cells of a screen.
@@ -29,8 +39,9 @@ def pseudobulk(
     S_p and C_b are sums of x over the n_p cells of perturbation p and the m_b control cells of context b; n_pb of the n_p cells
     lie in context b. x = log1p(count · target_sum / total of the cell), or the value itself where the screen holds log1p values.
 
-    Sums are kept as integers, so delta, mean, variance and fingerprint are the same to the last bit for every `chunk_rows`.
-    Memory: 20 bytes per gene for each perturbation and context, plus one chunk of cells; the file may be larger than memory.
+    Sums are kept as integers, so delta, mean, variance and fingerprint are the same to the last bit for every `chunk_rows`, `client`,
+    `memory` and however often the work was interrupted.
+    Memory: 28 bytes per gene for each perturbation, 20 for each context, plus one chunk of cells; the file may be larger than memory.
 
     Left out, counted in `findings`: cells without a label or a context, perturbed cells in contexts without controls, and cells
     without a single count, which have no profile (log1p values are taken as they are). A perturbation of one cell
@@ -46,6 +57,16 @@ def pseudobulk(
         What to do with a perturbation that has fewer: `"raise"`, or `"drop"` it with a finding.
     chunk_rows
         Cells read at a time; default: about 16 million stored values.
+    client
+        A `dask.distributed.Client` or any `concurrent.futures.Executor`, whose workers read ranges of cells themselves: they must reach
+        the file. Values that lie in memory alone are sent to them. None: this process.
+    memory
+        Budget of this process and of each worker, `"4GB"`. Where the sums of all genes do not fit, blocks of genes are summed one after
+        the other, a pass over the file for each, and delta, variance and detected then lie in unnamed files (in `checkpoint`, or where
+        the system has temporary files). None: one pass.
+    checkpoint
+        Folder, for workers one that all reach, in which sums are kept while the work lasts; if it holds some, the work goes on from them.
+        Emptied at the end.
     progress
         Called with cells read and cells in all.
 
@@ -58,8 +79,54 @@ def pseudobulk(
     Raises
     ------
     DataError
-        If there is no control cell, no perturbed cell, a perturbation with too few cells, or a broken value.
+        If there is no control cell, no perturbed cell, a perturbation with too few cells, a broken value, too little memory or room on
+        disk, a checkpoint of another screen, or the workers are lost.
     """
     grouping = group_cells(screen, min_cells=min_cells, on_few=on_few)
-    total = accumulate(screen, grouping, chunk_rows=chunk_rows, progress=progress)
-    return finish(screen, grouping, total, min_cells=min_cells, on_few=on_few)
+    frame = frame_of(screen, grouping, chunk_rows=chunk_rows)
+    workers = as_workers(client)
+    n_workers = 0 if workers == as_workers(None) else workers.n
+    plan = plan_sums(screen, frame, memory=memory, n_workers=n_workers)
+    kept = None if checkpoint is None else Kept.open(checkpoint, mark_of(screen, grouping, frame))
+    total = sum_screen(
+        screen,
+        grouping,
+        frame,
+        plan=plan,
+        workers=workers,
+        kept=kept,
+        scratch=None if kept is None else kept.folder,
+        progress=progress,
+    )
+    effects = finish(screen, grouping, total, min_cells=min_cells, on_few=on_few)
+    if kept is not None:
+        kept.clear()
+    return effects
+
+
+def forecast_pseudobulk(
+    screen: Screen,
+    *,
+    min_cells: int = 2,
+    on_few: Literal["raise", "drop"] = "raise",
+    chunk_rows: int | None = None,
+    client: object = None,
+    memory: str | int | None = None,
+) -> Forecast:
+    """Return what `pseudobulk` will take in memory, from the labels alone.
+
+    Parameters
+    ----------
+    screen, min_cells, on_few, chunk_rows, client, memory
+        As in `pseudobulk`.
+
+    Raises
+    ------
+    DataError
+        As `pseudobulk` does before it reads a value.
+    """
+    grouping = group_cells(screen, min_cells=min_cells, on_few=on_few)
+    workers = as_workers(client)
+    n_workers = 0 if workers == as_workers(None) else workers.n
+    frame = frame_of(screen, grouping, chunk_rows=chunk_rows)
+    return plan_sums(screen, frame, memory=memory, n_workers=n_workers).forecast

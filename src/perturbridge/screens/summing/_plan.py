@@ -1,0 +1,152 @@
+"""How a screen is summed in the memory there is: how many genes at a time, how many values at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perturbridge.errors import DataError
+from perturbridge.workers import Forecast, as_bytes, resident, show_bytes
+
+from ._frame import stored_values
+
+if TYPE_CHECKING:
+    from perturbridge.values import Screen
+
+    from ._frame import Frame
+
+__all__ = ["SumPlan", "plan_sums"]
+
+# Sum, sum of squares and detection count of one gene in one group.
+BYTES_PER_SUM = 8 + 8 + 4
+# Detection counts of the result are wider.
+BYTES_PER_RESULT = 8
+BYTES_ON_DISK = 3 * 8
+# Value, index and what the checks of both make of them, and the chunk before, which is being added.
+BYTES_PER_VALUE = 16 + 8
+FEWEST_VALUES = 500_000
+# The compiler and the machine code, where they are not loaded yet; a fresh worker.
+COMPILER = 110 * 10**6
+WORKER = 300 * 10**6
+# Two sums that are merged, and what comes of it.
+SUMS_IN_A_MERGE = 3
+TABLES_PER_CONTEXT = 4
+BYTES_PER_GENE_AT_THE_END = 256 * 8 * 5
+MOST_PASSES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumPlan:
+    """Which genes are summed together, and how much is read at a time.
+
+    Parameters
+    ----------
+    blocks
+        Ranges of genes, one pass over the cells for each.
+    chunk_values
+        Stored values in a chunk.
+    scratch_bytes
+        Room on disk for sums that do not fit into memory together, 0 where all do.
+    forecast
+        Memory, in bytes and in words.
+    """
+
+    blocks: tuple[tuple[int, int], ...]
+    chunk_values: int
+    scratch_bytes: int
+    forecast: Forecast
+
+
+def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, n_workers: int = 0) -> SumPlan:
+    """Choose gene blocks and chunk size so that each process stays within a budget.
+
+    Parameters
+    ----------
+    screen, frame
+        What is summed.
+    memory
+        Budget of this process and of each worker; None: all genes in one pass, whatever it takes.
+    n_workers
+        Other processes that do the summing, 0: this one does.
+
+    Raises
+    ------
+    DataError
+        If a hundred passes would not be enough.
+    """
+    size = _Sizes(screen, frame, n_workers)
+    if memory is None:
+        return _whole(size, None, values=frame.chunk_values)
+    budget = as_bytes(memory)
+    least = BYTES_PER_VALUE * FEWEST_VALUES
+    room = budget - size.program - max(size.ending, least)
+    if room >= size.sums + size.result and (not n_workers or WORKER + least + SUMS_IN_A_MERGE * size.sums <= budget):
+        values = min((room - size.sums + least) // BYTES_PER_VALUE, frame.chunk_values)
+        return _whole(size, budget, values=values)
+    per_gene = BYTES_PER_SUM * frame.n_groups
+    width = room // per_gene
+    if n_workers:
+        width = min(width, (budget - WORKER - least) // (SUMS_IN_A_MERGE * per_gene))
+    if width < max(frame.n_genes // MOST_PASSES, 1):
+        raise _too_little(size, budget)
+    return _in_blocks(size, budget, width=int(width))
+
+
+class _Sizes:
+    """Bytes of each part for all genes at once."""
+
+    def __init__(self, screen: Screen, frame: Frame, n_workers: int) -> None:
+        self.frame = frame
+        self.result = BYTES_PER_RESULT * frame.n_rows * frame.n_genes
+        self.ending = (8 * TABLES_PER_CONTEXT * frame.n_contexts + BYTES_PER_GENE_AT_THE_END) * frame.n_genes
+        self.program = resident() + (0 if n_workers else COMPILER)
+        self.sums = BYTES_PER_SUM * frame.n_groups * frame.n_genes
+        n_cells = max(screen.n_cells, 1)
+        rows = n_cells if frame.chunk_rows is None else min(frame.chunk_rows, n_cells)
+        # What a chunk of that many cells holds, where they are alike.
+        self.values = int(stored_values(screen) / n_cells * rows) + 1
+
+
+def _whole(size: _Sizes, budget: int | None, *, values: int) -> SumPlan:
+    parts = {
+        "program and labels": size.program,
+        "sums": size.sums,
+        "cells at a time": BYTES_PER_VALUE * min(values, size.values),
+        "result": size.result + size.ending,
+    }
+    forecast = Forecast(step="Pseudo-bulk", parts=parts, budget=budget)
+    return SumPlan(blocks=((0, size.frame.n_genes),), chunk_values=values, scratch_bytes=0, forecast=forecast)
+
+
+def _in_blocks(size: _Sizes, budget: int, *, width: int) -> SumPlan:
+    n_genes, n_groups = size.frame.n_genes, size.frame.n_groups
+    # One block would fit, but not with what is made of it: on disk then, as if there were two.
+    n = min(max(-(-n_genes // width), 2), n_genes)
+    blocks = tuple((n_genes * i // n, n_genes * (i + 1) // n) for i in range(n))
+    widest = max(high - low for low, high in blocks)
+    scratch = BYTES_ON_DISK * n_groups * n_genes
+    note = (
+        f"The sums of {n_groups:,} groups and {n_genes:,} genes do not fit: {n} passes over the file, {widest:,} genes each, "
+        f"and {show_bytes(scratch)} on disk."
+    )
+    parts = {
+        "program and labels": size.program,
+        "sums": BYTES_PER_SUM * n_groups * widest,
+        "cells at a time": BYTES_PER_VALUE * min(FEWEST_VALUES, size.values),
+        "result": size.ending,
+    }
+    forecast = Forecast(step="Pseudo-bulk", parts=parts, budget=budget, notes=(note,))
+    return SumPlan(blocks=blocks, chunk_values=FEWEST_VALUES, scratch_bytes=scratch, forecast=forecast)
+
+
+def _too_little(size: _Sizes, budget: int) -> DataError:
+    frame, least = size.frame, BYTES_PER_VALUE * FEWEST_VALUES
+    narrow = BYTES_PER_SUM * frame.n_groups * max(frame.n_genes // MOST_PASSES, 1) * SUMS_IN_A_MERGE
+    fixed = size.program + max(size.ending, least)
+    problem = (
+        f"{show_bytes(budget)} of memory are too little for the sums of {frame.n_groups:,} groups and {frame.n_genes:,} genes: "
+        f"program, labels and tables alone take {show_bytes(fixed)}."
+    )
+    return DataError(
+        problem, cure=f"Allow at least {show_bytes(1.1 * (max(fixed, WORKER) + least + narrow))} (--memory)."
+    )
