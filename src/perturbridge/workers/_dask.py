@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._call import call, here
 from ._dask_faults import explained, lost_again, result_of
 from ._dask_merge import merged_on_cluster
+from ._dask_wait import as_they_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +103,7 @@ class OnDask:
         completed = as_completed(futures)  # type: ignore[no-untyped-call]
         # A result stays on its worker for as long as someone here holds its future.
         del futures
-        for future in completed:
+        for future in as_they_end(self.client, completed):
             if future.status == "error":
                 raise future.exception()
             if future.status == "finished":

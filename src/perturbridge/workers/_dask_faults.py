@@ -38,6 +38,11 @@ def explained(client: Any) -> Iterator[None]:  # noqa: ANN401 a client of Dask
         raise DataError(
             problem, cure="Install perturbridge on every machine of the cluster, then start again."
         ) from error
+    except TimeoutError as error:
+        if "workers" not in str(error):
+            raise _gone(address, error) from error
+        problem = f"The Dask scheduler at {address} has had no workers for a while."
+        raise DataError(problem, cure="Start workers (`dask worker ADDRESS`) and repeat the command.") from error
     except (OSError, RuntimeError) as error:
         raise _gone(address, error) from error
 

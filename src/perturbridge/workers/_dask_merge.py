@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._dask_faults import result_of
+from ._dask_wait import SECONDS_BETWEEN_LOOKS, Watch, as_they_end
 from ._interface import Pace
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def merged_on_cluster(
     completed = as_completed(futures)  # type: ignore[no-untyped-call]
     futures.clear()
     keeping, ready = _Keeping(client, keep), []
-    for future in completed:
+    for future in as_they_end(client, completed):
         if future.status == "error":
             raise future.exception()
         if future.status != "finished":
@@ -91,6 +92,10 @@ class _Keeping:
         """Wait for the write under way; what went wrong in it goes wrong here."""
         if self._running is None:
             return
+        watch = Watch(self._client)
+        while not self._running.done():
+            time.sleep(SECONDS_BETWEEN_LOOKS / 20)
+            watch.look()
         result_of(self._running)
         self._pace.kept(time.monotonic() - self._began)
         self._running = None

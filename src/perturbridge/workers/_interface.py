@@ -22,8 +22,8 @@ R = TypeVar("R")
 class Pace:
     """Says when it is time to keep what there is: after a pause that grows with what keeping took."""
 
-    def __init__(self, pause: float = KEEP_SECONDS) -> None:
-        self._least, self._pause, self._last = pause, pause, time.monotonic()
+    def __init__(self) -> None:
+        self._pause, self._last = KEEP_SECONDS, time.monotonic()
 
     def due(self) -> bool:
         """Whether the pause is over."""
@@ -31,7 +31,7 @@ class Pace:
 
     def kept(self, seconds: float) -> None:
         """Begin the next pause."""
-        self._pause, self._last = max(self._least, seconds / KEEPING_SHARE), time.monotonic()
+        self._pause, self._last = max(KEEP_SECONDS, seconds / KEEPING_SHARE), time.monotonic()
 
 
 class Workers(Protocol):

@@ -1,0 +1,56 @@
+"""Tasks for workers: they travel by name, so they live in a module that every process can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from perturbridge.errors import DataError
+
+
+def plus(task: int, shared: int | None) -> int:
+    return task + (shared or 0)
+
+
+def add(first: int, second: int) -> int:
+    return first + second
+
+
+def slow(task: int, shared: float) -> int:
+    time.sleep(shared)
+    return task * task
+
+
+def refuse(task: int, shared: object) -> int:
+    if task == 3:
+        problem = "Task 3 holds 1 broken value."
+        raise DataError(problem, cure="Mend it.")
+    return task
+
+
+def fail(task: int, shared: object) -> int:
+    return task // (task - 3)
+
+
+def missing_file(task: int, shared: object) -> int:
+    problem = "There is no file '/nowhere/screen.h5ad'."
+    raise DataError(problem, cure="Check the path.")
+
+
+def die(task: int, shared: object) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def die_once(task: int, shared: tuple[str, int]) -> int:
+    """Kill the process that does one task, the first time it is done."""
+    folder, unlucky = shared
+    mark = Path(folder) / "died"
+    time.sleep(0.02)
+    if task == unlucky and not mark.exists():
+        mark.touch()
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task * task
