@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["atomic_file", "guard_formula", "sync", "unguard_formula"]
+
+# Of the disk, of the user's share of it, of a single file.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # A spreadsheet runs a cell that opens with one of these; an apostrophe in front makes it text.
 _RUNS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
@@ -35,7 +41,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     DataError
-        If the folder does not exist or cannot be written.
+        If the folder does not exist or cannot be written, or the disk is full.
     """
     final = Path(path)
     try:
@@ -50,8 +56,21 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         sync(temporary)
         temporary.replace(final)
+    except (OSError, RuntimeError) as error:
+        if (number := _error_number(error)) not in _NO_ROOM:
+            raise
+        free = shutil.disk_usage(final.parent).free / 1e6
+        problem = f"{final} cannot be written: {os.strerror(number).lower()} ({free:,.0f} MB are free there)."
+        cure = "Free some room or choose another folder; what was there before is untouched."
+        raise DataError(problem, cure=cure) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _error_number(error: Exception) -> int:
+    """Number of the system's error; HDF5 says it in the text alone."""
+    said = re.search(r"errno = (\d+)", str(error))
+    return int(getattr(error, "errno", None) or (said[1] if said else 0))
 
 
 def guard_formula(text: str) -> str:

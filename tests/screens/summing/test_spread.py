@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -212,6 +213,21 @@ def test_cells_in_memory_are_sent_to_the_workers(tmp_path: Path) -> None:
     data = planted(6)
     with ProcessPoolExecutor(2) as executor:
         assert bits(pseudobulk(data.screen(), client=executor)) == bits(pseudobulk(data.screen()))
+
+
+def test_a_slow_disk_changes_nothing_but_the_time(screen: Screen, one: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = type(screen.source).read_rows
+
+    def slow(self: object, start: int, stop: int) -> object:
+        time.sleep(0.05 if start % 200 else 0.2)
+        return fast(self, start, stop)
+
+    monkeypatch.setattr(type(screen.source), "read_rows", slow)
+    seen: list[int] = []
+    with ThreadPoolExecutor(3) as executor:
+        told = pseudobulk(screen, client=executor, chunk_rows=100, progress=lambda done, _: seen.append(done))
+    assert bits(told) == one
+    assert len(seen) > 3
 
 
 @pytest.mark.parametrize("n_files", [1, 3])

@@ -79,7 +79,7 @@ def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, 
         return _whole(size, None, values=frame.chunk_values)
     budget = as_bytes(memory)
     least = BYTES_PER_VALUE * FEWEST_VALUES
-    room = budget - size.program - max(size.ending, least)
+    room = budget - size.program - size.ending - least
     if room >= size.sums + size.result and (not n_workers or WORKER + least + SUMS_IN_A_MERGE * size.sums <= budget):
         values = min((room - size.sums + least) // BYTES_PER_VALUE, frame.chunk_values)
         return _whole(size, budget, values=values)
@@ -142,11 +142,11 @@ def _in_blocks(size: _Sizes, budget: int, *, width: int) -> SumPlan:
 def _too_little(size: _Sizes, budget: int) -> DataError:
     frame, least = size.frame, BYTES_PER_VALUE * FEWEST_VALUES
     narrow = BYTES_PER_SUM * frame.n_groups * max(frame.n_genes // MOST_PASSES, 1) * SUMS_IN_A_MERGE
-    fixed = size.program + max(size.ending, least)
+    fixed = size.program + size.ending + least
     problem = (
         f"{show_bytes(budget)} of memory are too little for the sums of {frame.n_groups:,} groups and {frame.n_genes:,} genes: "
         f"program, labels and tables alone take {show_bytes(fixed)}."
     )
     return DataError(
-        problem, cure=f"Allow at least {show_bytes(1.1 * (max(fixed, WORKER) + least + narrow))} (--memory)."
+        problem, cure=f"Allow at least {show_bytes(1.1 * (max(fixed, WORKER + least) + narrow))} (--memory)."
     )

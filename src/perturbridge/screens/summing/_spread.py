@@ -10,7 +10,8 @@ from perturbridge.workers import as_workers, row_ranges
 from ._accumulate import sum_range
 from ._add import threads_here
 from ._fixed_point import merge
-from ._frame import range_task
+from ._frame import range_task, stored_values
+from ._plan import BYTES_PER_SUM
 from ._scratch import ScratchSums
 
 if TYPE_CHECKING:
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["sum_screen"]
 
-# More ranges than workers even out their speed, and less is lost with one of them.
+# More ranges than workers even out their speed, and less is lost with one of them; but each range has sums of its own to clear, to send
+# and to merge, which must not take longer than to read its cells.
 RANGES_PER_WORKER = 4
+BYTES_READ_PER_BYTE_OF_SUMS = 2
+BYTES_PER_STORED_VALUE = 8
 
 
 def sum_screen(
@@ -123,7 +127,7 @@ def _on_workers(
     progress: Callable[[int, int], None] | None,
 ) -> Accumulator | None:
     left = sum(stop - start for start, stop in gaps)
-    wanted = RANGES_PER_WORKER * workers.n
+    wanted = _n_ranges(screen, frame, workers.n)
     ranges = [
         part
         for start, stop in gaps
@@ -135,6 +139,13 @@ def _on_workers(
     before = screen.n_cells - left
     told = None if progress is None else lambda done, n: progress(before + left * done // n, screen.n_cells)
     return workers.fold(_sum, tasks, merge=merge, shared=frame, keep=keep, progress=told)
+
+
+def _n_ranges(screen: Screen, frame: Frame, n_workers: int) -> int:
+    read = BYTES_PER_STORED_VALUE * stored_values(screen)
+    sums = BYTES_PER_SUM * frame.n_groups * frame.n_genes
+    worth = read // (BYTES_READ_PER_BYTE_OF_SUMS * max(sums, 1))
+    return int(min(max(worth, n_workers), RANGES_PER_WORKER * n_workers))
 
 
 def _sum(task: RangeTask, frame: Frame) -> Accumulator:
