@@ -257,3 +257,30 @@ class TestLarge:
             tables.append(ad.read_h5ad(tmp_path / "s.h5ad").X.toarray())
         np.testing.assert_array_equal(tables[0], tables[1])
         assert not np.array_equal(tables[0], tables[2])
+
+
+def test_a_screen_that_is_nowhere_has_the_same_cells_however_they_are_read() -> None:
+    screen = simulate.endless_screen(2000, n_genes=60, n_conditions=8, n_contexts=3, density=0.2, seed=3)
+    whole = screen.source.read_rows(0, 2000)
+    for start, stop in ((0, 1), (500, 1500), (511, 513), (1023, 1024), (1999, 2000), (700, 700)):
+        part = screen.source.read_rows(start, stop)
+        span = slice(int(whole.indptr[start]), int(whole.indptr[stop]))
+        np.testing.assert_array_equal(part.indices, whole.indices[span])
+        np.testing.assert_array_equal(part.data, whole.data[span])
+        np.testing.assert_array_equal(part.indptr, whole.indptr[start : stop + 1] - whole.indptr[start])
+    assert 0.15 < len(whole.data) / (2000 * 60) < 0.25
+    effects = pseudobulk(screen)
+    assert len(effects.perturbations) == 8
+    assert pseudobulk(screen, chunk_rows=100).fingerprint == effects.fingerprint
+
+
+def test_the_parts_of_a_screen_are_its_cells() -> None:
+    screen = simulate.endless_screen(300, n_genes=20, n_conditions=4, n_contexts=2, density=0.3)
+    part = screen.part(100, 250)
+    assert part.n_cells == 150
+    np.testing.assert_array_equal(part.perturbation_codes, screen.perturbation_codes[100:250])
+    np.testing.assert_array_equal(part.context.codes, screen.context.codes[100:250])
+    np.testing.assert_array_equal(part.source.read_rows(5, 20).data, screen.source.read_rows(105, 120).data)
+    for start, stop in ((-1, 3), (5, 301), (4, 3)):
+        with pytest.raises(DataError, match="were asked for"):
+            screen.part(start, stop)

@@ -22,6 +22,7 @@ from .files._source_array import ArraySource
 from .simulating._counts import draw_counts, expected_delta
 from .simulating._design import draw_cast, draw_truth, plan_cells, random_embedding
 from .simulating._large import write_large
+from .simulating._on_the_fly import endless_screen
 from .simulating._truth import Settings, Truth
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from .simulating._design import Cast, CellPlan
 
-__all__ = ["Settings", "SimulatedScreen", "Truth", "screen", "write_large"]
+__all__ = ["Settings", "SimulatedScreen", "Truth", "endless_screen", "screen", "write_large"]
 
 TRUTH_DRAWS = 1000
 
