@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import tracemalloc
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -55,6 +57,30 @@ def test_the_same_screen_in_every_form(form, tmp_path, effects):
     assert json.loads(json.dumps(described)) == described
     if form not in ("loom", "three files"):
         assert screen.gene_ids == IDS
+
+
+@every_form
+def test_a_part_of_any_form_travels_and_is_read_elsewhere(form, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = MAKERS[form](tmp_path)
+    # A relative path means something else in the folder of a worker.
+    made = made.relative_to(tmp_path) if isinstance(made, Path) else made
+    screen = read_screen(made, context="none")
+    for start, stop in ((0, N_CELLS), (19, 31), (23, 24), (40, 48), (7, 7)):
+        part = screen.part(start, stop)
+        with monkeypatch.context() as elsewhere:
+            # A worker starts in a folder of its own.
+            elsewhere.chdir("/")
+            there = pickle.loads(pickle.dumps(part))
+            np.testing.assert_array_equal(rows_of(there), values()[start:stop])
+            if stop - start > 3:
+                np.testing.assert_array_equal(rows_of(there, 1, 3), values()[start + 1 : start + 3])
+            twice = there.part(0, min(2, stop - start))
+            np.testing.assert_array_equal(rows_of(twice), values()[start : min(start + 2, stop)])
+        ends = part.source.row_ends()
+        assert ends is None or len(ends) == stop - start
+        assert ends is None or stop == start or int(ends[-1]) >= np.count_nonzero(values()[start:stop])
+        np.testing.assert_array_equal(part.perturbation_codes, screen.perturbation_codes[start:stop])
 
 
 def test_features_that_are_not_genes_are_counted(tmp_path):
