@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["array_of", "freeze", "nearest_names", "one_of", "unique_names"]
+__all__ = ["FrozenMapping", "array_of", "freeze", "nearest_names", "one_of", "unique_names"]
 
 _AT_ONCE = 1 << 22
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenMapping(Mapping[K, V]):
+    """A mapping that cannot be changed and, unlike the one of the standard library, travels to other processes.
+
+    Parameters
+    ----------
+    held
+        What it holds; copied.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Mapping[K, V]) -> None:
+        self._held = dict(held)
+
+    def __getitem__(self, key: K) -> V:
+        return self._held[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._held
+
+    def __repr__(self) -> str:
+        return f"FrozenMapping({self._held!r})"
+
+    def __reduce__(self) -> tuple[type[FrozenMapping[K, V]], tuple[dict[K, V]]]:
+        return type(self), (self._held,)
 
 
 def freeze(array: NDArray[Any]) -> NDArray[Any]:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from perturbridge._checks import FrozenMapping
 from perturbridge.errors import EmbeddingError
 from perturbridge.values import GeneAliases
 
@@ -69,12 +69,12 @@ def _parse(data: bytes, *, where: str) -> GeneAliases:
     ids = {column: _one(symbols, columns[column], column=column, where=where) for column in ("ensembl", "entrez")}
     plain = GeneAliases(
         approved=frozenset(symbols),
-        previous=MappingProxyType(previous),
-        alias=MappingProxyType(alias),
-        ensembl=MappingProxyType({key.partition(".")[0]: symbol for key, symbol in ids["ensembl"].items()}),
-        entrez=MappingProxyType(ids["entrez"]),
+        previous=FrozenMapping(previous),
+        alias=FrozenMapping(alias),
+        ensembl=FrozenMapping({key.partition(".")[0]: symbol for key, symbol in ids["ensembl"].items()}),
+        entrez=FrozenMapping(ids["entrez"]),
     )
-    return replace(plain, excel=MappingProxyType(_dates(plain)))
+    return replace(plain, excel=FrozenMapping(_dates(plain)))
 
 
 def _columns(data: bytes, *, where: str) -> dict[str, list[str]]:

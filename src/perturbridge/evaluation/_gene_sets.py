@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from perturbridge._checks import FrozenMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ def control_gene_sets(effects: Effects) -> Mapping[str, NDArray[np.bool_]]:
         spread = np.zeros(mean.shape)
         np.divide(n @ table.control_variance, mean, out=spread, where=mean > 0)
         sets["variable"] = _largest(spread)
-    return MappingProxyType(sets)
+    return FrozenMapping(sets)
 
 
 def _largest(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from perturbridge._checks import FrozenMapping
 
 from ._de import Calls, calls
 from ._distances import Retrieval, retrieve
@@ -84,7 +85,7 @@ class Aligned:
     pred_noise: NDArray[np.float64] | None = None
     allowance: NDArray[np.float64] | None = None
     cells: tuple[tuple[Cloud, Cloud] | None, ...] = ()
-    gene_sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: MappingProxyType({}))
+    gene_sets: Mapping[str, NDArray[np.bool_]] = field(default_factory=lambda: FrozenMapping({}))
 
     @classmethod
     def of(
@@ -132,7 +133,7 @@ class Aligned:
             reference_noise=None,
             pred_noise=None,
             allowance=None,
-            gene_sets=MappingProxyType({}),
+            gene_sets=FrozenMapping({}),
         )
 
     def within(self, genes: NDArray[np.bool_]) -> Aligned:

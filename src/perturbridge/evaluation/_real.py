@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from perturbridge._checks import FrozenMapping
 
 from ._gene_sets import control_gene_sets
 from ._noise import reference_variance, strength, train_weights, unforeseeable_variance
@@ -106,7 +107,7 @@ class Measured:
     @cached_property
     def gene_sets(self) -> Mapping[str, NDArray[np.bool_]]:
         """Genes picked by the controls, in the order of the names."""
-        return MappingProxyType({name: chosen[self.genes] for name, chosen in control_gene_sets(self.effects).items()})
+        return FrozenMapping({name: chosen[self.genes] for name, chosen in control_gene_sets(self.effects).items()})
 
     @cached_property
     def target(self) -> NDArray[np.bool_]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr, stdtr
+
+from perturbridge._checks import FrozenMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ class PredictedCells:
     variance: NDArray[np.float64]
     contrast: Contrast | None = None
     clouds: Mapping[PerturbationName, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(
-        default_factory=lambda: MappingProxyType({})
+        default_factory=lambda: FrozenMapping({})
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perturbridge._checks import FrozenMapping
 from perturbridge.values import DisplacementReport
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Composition:
     """Figures of `DisplacementReport`, by the same names."""
 
     composition_change: float
-    composition: MappingProxyType[str, float]
+    composition: FrozenMapping[str, float]
     same_state_attainable: float
     effective_cells: float
 
@@ -91,7 +91,7 @@ def composition(sizes: Sequence[int], strata: Sequence[Stratum], states: Sequenc
     squares = float((m * weights**2).sum())
     return Composition(
         composition_change=float(0.5 * np.abs(a - b).sum()),
-        composition=MappingProxyType({name: float(gap) for name, gap in zip(names, b - a, strict=True)}),
+        composition=FrozenMapping({name: float(gap) for name, gap in zip(names, b - a, strict=True)}),
         same_state_attainable=float(np.minimum(a, b).sum()),
         effective_cells=float((m * weights).sum()) ** 2 / squares if squares > 0 else 0.0,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from perturbridge._checks import FrozenMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def ensembl_stem(name: str) -> str:
 
 
 def _nothing() -> Mapping[str, tuple[str, ...]]:
-    return MappingProxyType({})
+    return FrozenMapping({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +53,8 @@ class GeneAliases:
     approved: frozenset[str] = frozenset()
     previous: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
     alias: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
-    ensembl: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    entrez: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ensembl: Mapping[str, str] = field(default_factory=lambda: FrozenMapping({}))
+    entrez: Mapping[str, str] = field(default_factory=lambda: FrozenMapping({}))
     excel: Mapping[str, tuple[str, ...]] = field(default_factory=_nothing)
 
     def current(self, name: str) -> tuple[str, str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from perturbridge._checks import array_of, nearest_names, unique_names
+from perturbridge._checks import FrozenMapping, array_of, nearest_names, unique_names
 from perturbridge.errors import DataError, LeakageError
 
 from ._names import PerturbationName, as_names
@@ -109,8 +108,8 @@ class Alignment:
     context_mass: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     fingerprint: str
     split_hash: str = ""
-    audit: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    audit: Mapping[str, Any] = field(default_factory=lambda: FrozenMapping({}))
+    settings: Mapping[str, Any] = field(default_factory=lambda: FrozenMapping({}))
     findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:

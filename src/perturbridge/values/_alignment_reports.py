@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from math import isnan, nan
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from perturbridge._checks import FrozenMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +130,7 @@ class DisplacementReport:
     gain: float = 0.0
     noise: float = nan
     composition_change: float = nan
-    composition: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    composition: Mapping[str, float] = field(default_factory=lambda: FrozenMapping({}))
     same_state_attainable: float = nan
     effective_cells: float = nan
     same_context: float = nan

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from math import isnan, nan
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from perturbridge._checks import one_of
+from perturbridge._checks import FrozenMapping, one_of
 from perturbridge.errors import DataError, LeakageError
 
 if TYPE_CHECKING:
@@ -66,11 +65,11 @@ class Check:
     p_attainable: float = nan
     threshold: float = nan
     gates: bool = True
-    figures: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    figures: Mapping[str, Any] = field(default_factory=lambda: FrozenMapping({}))
 
     def __post_init__(self) -> None:
         one_of("verdict", self.verdict, VERDICTS)
-        object.__setattr__(self, "figures", MappingProxyType(dict(self.figures)))
+        object.__setattr__(self, "figures", FrozenMapping(dict(self.figures)))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types, NaN as null."""
@@ -116,7 +115,7 @@ class AuditReport:
     n_cells: int
     n_dims: int
     split_hash: str = ""
-    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Any] = field(default_factory=lambda: FrozenMapping({}))
     override: str = ""
 
     def __post_init__(self) -> None:
@@ -124,7 +123,7 @@ class AuditReport:
         if not names or len(set(names)) != len(names):
             problem = f"An audit needs checks with unique names, got {names}."
             raise DataError(problem, cure="Name each check once.")
-        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        object.__setattr__(self, "settings", FrozenMapping(dict(self.settings)))
 
     @property
     def verdict(self) -> Verdict:

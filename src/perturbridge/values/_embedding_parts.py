@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from perturbridge._checks import FrozenMapping
 
 from ._aliases import GeneAliases
 from ._embedding import EmbeddingCard, GeneEmbedding
@@ -59,4 +60,4 @@ def unpack_embedding(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
 def _alias_table(value: list[str] | dict[str, Any]) -> Any:  # noqa: ANN401
     if isinstance(value, list):
         return frozenset(str(name) for name in value)
-    return MappingProxyType({key: tuple(v) if isinstance(v, list) else str(v) for key, v in value.items()})
+    return FrozenMapping({key: tuple(v) if isinstance(v, list) else str(v) for key, v in value.items()})

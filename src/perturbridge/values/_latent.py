@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from perturbridge._checks import array_of, freeze, nearest_names, one_of
+from perturbridge._checks import FrozenMapping, array_of, freeze, nearest_names, one_of
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Latent:
     cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     name: str = "latent"
     made_by: str = ""
-    labels: Mapping[str, Labels] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Mapping[str, Labels] = field(default_factory=lambda: FrozenMapping({}))
     split_hash: str = ""
     trained: NDArray[np.bool_] | None = None
     steps: tuple[FittedStep, ...] = ()
@@ -102,7 +101,7 @@ class Latent:
             raise DataError(problem, cure="Encode every cell once.")
         if self.trained is not None:
             set_(self, "trained", freeze(np.asarray(self.trained, dtype=np.bool_)))
-        set_(self, "labels", MappingProxyType(dict(self.labels)))
+        set_(self, "labels", FrozenMapping(dict(self.labels)))
         lengths = {name: len(labels.codes) for name, labels in self.labels.items()}
         lengths |= {} if self.trained is None else {"trained": len(self.trained)}
         for name, length in lengths.items():
