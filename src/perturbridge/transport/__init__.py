@@ -2,7 +2,7 @@
 
 Takes: a `Latent` and the `AuditReport` that opens the gate for it.
 Gives: `align_latent`, whose `Alignment` moves any control cell, with a report of every plan; a second opinion, and synergy of combinations.
-Depends on: values, numerics; numpy, scipy, pot, safetensors.
+Depends on: values, numerics, workers; numpy, scipy, pot, safetensors.
 """
 
 from __future__ import annotations

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perturbridge._checks import one_of
+from perturbridge._checks import FrozenMapping, one_of
 from perturbridge._rng import spawn
 from perturbridge.errors import DataError, LeakageError
 from perturbridge.values import Alignment, Finding, PerturbationName, as_labels, control_cells
+from perturbridge.workers import as_workers, one_thread
 
 from ._cells import Chosen, training_cells
-from ._perturbation import Perturbed, align_perturbation
+from ._many import Beside, align_many
+from ._perturbation import perturbed_cells
 from ._placebo import placebo_findings
 from ._prepared import prepare_strata
 from ._settings import AlignmentSettings
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from perturbridge.values import AuditReport, Labels, Latent
 
-    from ._cells import TrainingCells
-    from ._perturbation import PerturbationAligned
-    from ._prepared import Stratum
 
 __all__ = ["align_latent", "choose_cells", "optional_labels"]
 
@@ -48,6 +46,7 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     split_hash: str | None = None,
     drop_unlabelled: bool = False,
     settings: AlignmentSettings | None = None,
+    client: object = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Alignment:
     """Δz(x) = shift_k + (T(x) − T₀(x) − mean) A for every training perturbation and stratum k, in coordinates centred by context.
@@ -77,6 +76,9 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         Leave out cells with a missing label, counted in the findings, instead of refusing them.
     settings
         How cells are paired.
+    client
+        A `dask.distributed.Client` or an executor to spread the perturbations, and placebos, over; default this process. The controls
+        travel once to each worker. The result is the same to the last bit.
     progress
         Called with perturbations done and in all.
 
@@ -104,7 +106,7 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     >>> moved.displacement(z[:1], "TP53").round(0)
     array([[3., 3.]], dtype=float32)
     """
-    chosen_settings = settings or AlignmentSettings()
+    chosen_settings, workers = settings or AlignmentSettings(), as_workers(client)
     one_of("solver", chosen_settings.solver, tuple(SOLVERS))
     gate, within = _gate(latent, audit, split_hash)
     labels = as_labels("condition", condition, latent)
@@ -118,20 +120,17 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         drop_unlabelled=drop_unlabelled,
     )
     rngs = spawn(chosen_settings.seed, 4)
-    cells = training_cells(latent, chosen, settings=chosen_settings, within_context=within, rng=rngs[0])
-    strata = prepare_strata(cells, chosen_settings, rng=rngs[1])
-    answers = _all(
-        cells,
-        strata,
-        [str(name) for name in chosen.perturbations],
-        settings=chosen_settings,
-        rng=rngs[2],
-        tell=progress,
+    with one_thread():
+        cells = training_cells(latent, chosen, settings=chosen_settings, within_context=within, rng=rngs[0])
+        strata = prepare_strata(cells, chosen_settings, rng=rngs[1])
+    beside, names = Beside.of(cells, strata, chosen_settings), [str(name) for name in chosen.perturbations]
+    answers = align_many(
+        perturbed_cells(cells, names), rngs[2].spawn(len(names)), beside=beside, client=workers, progress=progress
     )
     findings: list[Finding] = [*_dropped(chosen), *cells.findings]
     if guide is not None:
         guides = as_labels("guide", guide, latent)
-        findings += placebo_findings(chosen, guides, strata=strata, cells=cells, settings=chosen_settings)
+        findings += placebo_findings(chosen, guides, cells=cells, beside=beside, client=workers)
     return Alignment(
         perturbations=chosen.perturbations,
         contexts=cells.contexts,
@@ -147,8 +146,8 @@ def align_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         context_mass=_shares(sum(answer.context_mass for answer in answers)),  # type: ignore[arg-type]
         fingerprint=latent.fingerprint,
         split_hash=latent.split_hash,
-        audit=MappingProxyType(gate),
-        settings=MappingProxyType(chosen_settings.as_json() | {"within_context": within}),
+        audit=FrozenMapping(gate),
+        settings=FrozenMapping(chosen_settings.as_json() | {"within_context": within}),
         findings=tuple(findings),
     )
 
@@ -244,33 +243,3 @@ def _dropped(chosen: Chosen) -> list[Finding]:
 
 def _name(name: str | PerturbationName) -> PerturbationName:
     return name if isinstance(name, PerturbationName) else PerturbationName.parse(name)
-
-
-def _all(
-    cells: TrainingCells,
-    strata: Sequence[Stratum],
-    names: Sequence[str],
-    *,
-    settings: AlignmentSettings,
-    rng: np.random.Generator,
-    tell: Callable[[int, int], None] | None,
-) -> list[PerturbationAligned]:
-    context_controls = np.bincount(cells.x_context, minlength=len(cells.contexts))
-    states = [state for _, state in cells.strata]
-    answers = []
-    for i, (name, one) in enumerate(zip(names, rng.spawn(len(names)), strict=True)):
-        perturbed = Perturbed(
-            name=name,
-            y=cells.y[i],
-            context=cells.y_context[i],
-            stratum=cells.y_stratum[i],
-            n_left_out=cells.n_left_out[i],
-        )
-        answers.append(
-            align_perturbation(
-                perturbed, strata, states=states, context_controls=context_controls, settings=settings, rng=one
-            )
-        )
-        if tell is not None:
-            tell(i + 1, len(names))
-    return answers

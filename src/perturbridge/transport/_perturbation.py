@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from perturbridge.values import DisplacementReport
 
+    from ._cells import TrainingCells
     from ._diagnose import MassReport
     from ._prepared import Stratum
     from ._settings import AlignmentSettings
     from .solvers import Solution, SolverRecord
 
-__all__ = ["PerturbationAligned", "Perturbed", "align_perturbation"]
+__all__ = ["PerturbationAligned", "Perturbed", "align_perturbation", "perturbed_cells"]
 
 _MIN_SPREAD = 10
 
@@ -53,6 +54,20 @@ class PerturbationAligned:
     plans: tuple[PlanReport, ...]
     report: DisplacementReport
     context_mass: NDArray[np.float64]
+
+
+def perturbed_cells(cells: TrainingCells, names: Sequence[str]) -> list[Perturbed]:
+    """Return the cells of each perturbation by itself."""
+    return [
+        Perturbed(
+            name=name,
+            y=cells.y[i],
+            context=cells.y_context[i],
+            stratum=cells.y_stratum[i],
+            n_left_out=cells.n_left_out[i],
+        )
+        for i, name in enumerate(names)
+    ]
 
 
 def align_perturbation(

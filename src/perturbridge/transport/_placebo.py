@@ -8,16 +8,14 @@ import numpy as np
 
 from perturbridge.values import Finding
 
-from ._perturbation import Perturbed, align_perturbation
+from ._many import align_many
+from ._perturbation import Perturbed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from perturbridge.values import Labels
 
     from ._cells import Chosen, TrainingCells
-    from ._prepared import Stratum
-    from ._settings import AlignmentSettings
+    from ._many import Beside
 
 __all__ = ["placebo_findings"]
 
@@ -25,12 +23,7 @@ _LEVEL = 0.05
 
 
 def placebo_findings(
-    chosen: Chosen,
-    guides: Labels,
-    *,
-    strata: Sequence[Stratum],
-    cells: TrainingCells,
-    settings: AlignmentSettings,
+    chosen: Chosen, guides: Labels, *, cells: TrainingCells, beside: Beside, client: object = None
 ) -> list[Finding]:
     """Align the cells of each control guide as if it were a perturbation; one finding that counts those which move (p ≤ .05).
 
@@ -43,35 +36,34 @@ def placebo_findings(
         Which cells train.
     guides
         Guide of each cell.
-    strata, cells
-        Controls, ready, and their centred coordinates.
-    settings
-        Of the alignment.
+    cells, beside
+        Centred coordinates, and the controls, ready.
+    client
+        As in `as_workers`.
     """
+    settings = beside.settings
     rows = chosen.controls
     if chosen.context is not None:
         place = {name: i for i, name in enumerate(cells.contexts)}
         inside = np.array([name in place for name in chosen.context.categories])
         rows = rows[inside[chosen.context.codes[rows]]]
     codes = guides.codes[rows]
-    tried, moved, worst = 0, [], ("", 2.0)
-    states = [state for _, state in cells.strata]
-    counts = np.bincount(cells.x_context, minlength=len(cells.contexts))
+    placebos, draws = [], []
     rngs = np.random.default_rng((settings.seed, 17)).spawn(len(guides.categories))
     for code, rng in zip(np.unique(codes[codes >= 0]), rngs, strict=False):
         own = np.flatnonzero(codes == code)
         if len(own) < settings.min_cells or len(own) > len(rows) // 2:
             continue
         name = guides.categories[code]
-        placebo = Perturbed(
-            name=name, y=cells.x[own], context=cells.x_context[own], stratum=cells.x_stratum[own], n_left_out=0
+        placebos.append(
+            Perturbed(
+                name=name, y=cells.x[own], context=cells.x_context[own], stratum=cells.x_stratum[own], n_left_out=0
+            )
         )
-        p = align_perturbation(
-            placebo, strata, states=states, context_controls=counts, settings=settings, rng=rng
-        ).report.p
-        tried += 1
-        moved += [name] if p <= _LEVEL else []
-        worst = min(worst, (name, p), key=lambda pair: pair[1])
+        draws.append(rng)
+    p_of = {a.report.perturbation: a.report.p for a in align_many(placebos, draws, beside=beside, client=client)}
+    tried, moved = len(p_of), [name for name, p in p_of.items() if p <= _LEVEL]
+    worst = min(p_of.items(), key=lambda pair: pair[1], default=("", 2.0))
     if not tried:
         message = f"No guide of the controls has {settings.min_cells} cells and at most half of them: no placebo could be tried."
         return [Finding(level="info", code="no_placebo", message=message)]
