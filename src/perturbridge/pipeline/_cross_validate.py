@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,18 @@ from perturbridge.errors import DataError
 from perturbridge.evaluation import DUPLICATE, calibrate, compare, headline, summarize
 from perturbridge.screens import make_split, trim_split
 from perturbridge.values import Prediction, ScoreTable, Split
+from perturbridge.workers import as_workers, map_alike
 
-from ._duplicate import score_duplicate
-from ._held_out_cells import LEVELS, SeenElsewhere, draw_levels, level_side, name_side, without_screen
+from ._fold_tasks import Folds, do_fold_task, fold_tasks
+from ._held_out_cells import LEVELS, SeenElsewhere, draw_levels, without_screen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
     from perturbridge.effects import EffectModel, Estimator
-    from perturbridge.evaluation import Scorer
-    from perturbridge.values import Effects, Finding, Fold, PerturbationName, Screen
+    from perturbridge.values import Effects, Finding, PerturbationName, Screen
 
 __all__ = ["SHUFFLED", "CrossValidation", "cross_validate"]
 
@@ -150,6 +150,7 @@ def cross_validate(  # noqa: PLR0913 one keyword for each thing that decides wha
     halves: tuple[Effects, Effects] | None = None,
     screen: Screen | None = None,
     min_cells: int = 2,
+    client: object = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CrossValidation:
     """Score a model on perturbations it has not seen, or in contexts it has not seen, beside every baseline.
@@ -177,6 +178,10 @@ def cross_validate(  # noqa: PLR0913 one keyword for each thing that decides wha
         What `effects` were summed from, needed where levels are held out; halves are then drawn from the test cells of each fold.
     min_cells
         Fewest cells of a perturbation on either side, where levels are held out.
+    client
+        A `dask.distributed.Client` or an executor to spread the fits over, one model and fold to a task (a whole fold where levels are held
+        out: its sides are summed from the cells, by the workers); default this process. Scores are the same to the last bit, since every
+        fit is computed by one thread wherever it runs. A ridge is not divided further.
     progress
         Called with fits done and fits in all.
 
@@ -185,41 +190,40 @@ def cross_validate(  # noqa: PLR0913 one keyword for each thing that decides wha
     DataError
         If the split names a perturbation that was not measured, there are too few for the folds, or a side of a fold has no controls.
     """
+    workers = as_workers(client)
     drawn, findings = _settled(split, effects, model, screen=screen, folds=folds, seed=seed, min_cells=min_cells)
     baselines = _competitors(model, baselines, by=drawn.by, seed=seed)
-    tables: list[ScoreTable] = []
-    predictions: dict[str, Prediction] = {}
-    reports: dict[str, Mapping[str, object]] = {}
-    measured: Effects | None = None
-    n_fits, done = len(drawn.folds) * (len(baselines) + 1), 0
-    for fold in drawn.folds:
-        if screen is None or not drawn.by:
-            side = name_side(effects, fold, halves=halves)
-        else:
-            side = level_side(screen, drawn, fold, min_cells=min_cells, seed=seed)
-            measured = measured or side.test
-        tested = model.clone().fit(side.train, split_hash=drawn.hash)
-        predictions[fold.name], reports[fold.name] = tested.predict(fold.test), tested.report_
-        scorer = side.scorer(fold)
-        tables.append(_score_fold(predictions[fold.name], scorer, fold=fold, name=model.name, split_hash=drawn.hash))
-        for name, estimator in baselines.items():
-            prediction = estimator.clone().fit(side.train, split_hash=drawn.hash).predict(fold.test)
-            tables.append(_score_fold(prediction, scorer, fold=fold, name=name, split_hash=drawn.hash))
-            done += 1
-            if progress is not None:
-                progress(done + len(predictions), n_fits)
-        if side.halves is not None:
-            twin = score_duplicate(side.halves, fold.test, train=side.reference, fold=fold.name, split_hash=drawn.hash)
-            tables += [twin] if twin is not None else []
+    held_out = bool(drawn.by)
+    # A screen travels as where to read it.
+    cells = screen.part(0, screen.n_cells) if screen is not None and held_out else None
+    shared = Folds(
+        model=model,
+        baselines=baselines,
+        effects=effects,
+        halves=halves,
+        split=drawn,
+        screen=cells,
+        min_cells=min_cells,
+        seed=seed,
+    )
+    tasks = fold_tasks(shared, together=held_out and workers.n > 1)
+    n_fits = len(drawn.folds) * (len(baselines) + 1)
+    tell = None if progress is None else lambda done, total: progress(n_fits * done // total, n_fits)
+    results = map_alike(workers, do_fold_task, tasks, shared=shared, progress=tell)
+    tested = [
+        (drawn.folds[t.fold].name, r)
+        for t, r in zip(tasks, results, strict=True)
+        if r.prediction is not None and r.report is not None
+    ]
     return CrossValidation(
         model=model.name,
-        scores=ScoreTable.join(tables),
-        predictions=predictions,
+        scores=ScoreTable.join([table for result in results for table in result.tables]),
+        predictions={name: r.prediction for name, r in tested if r.prediction is not None},
         split=drawn,
-        reports=reports,
+        reports={name: r.report for name, r in tested if r.report is not None},
         seed=seed,
         findings=findings,
-        measured=measured,
+        measured=tested[0][1].measured,
     )
 
 
@@ -270,18 +274,3 @@ def _draw(effects: Effects, kind: str, *, model: EffectModel, folds: int, seed: 
             raise DataError(problem, cure="Name an embedding file or a table that ships first, or use another split.")
         return make_split(effects, kind="similarity", folds=folds, seed=seed, embedding=model.sources[0])
     return make_split(effects, kind="perturbation", folds=folds, seed=seed)
-
-
-def _score_fold(prediction: Prediction, scorer: Scorer, *, fold: Fold, name: str, split_hash: str) -> ScoreTable:
-    """Open the test rows of one fold: the only place where they are read."""
-    return scorer.score(
-        replace(prediction, model=name), fold=fold.name, strata=_strata_of(prediction, fold), split_hash=split_hash
-    )
-
-
-def _strata_of(prediction: Prediction, fold: Fold) -> Sequence[str]:
-    """Strata in the order of the prediction's rows."""
-    if not fold.strata:
-        return ()
-    known = dict(zip(fold.test, fold.strata, strict=True))
-    return [known[name] for name in prediction.perturbations]
