@@ -17,8 +17,8 @@ from ._referee import controls_differ, referee, targets_drive
 from ._score import Scorer, score
 from ._summary import summarize
 from ._table import ALIASES, HEADLINE, METRICS
-from ._welch import Contrast, PredictedCells, contrast_of_profile, contrast_of_real
-from ._wilcoxon import contrast_of_ranks
+from ._welch import Contrast, PredictedCells, adjust_calls, contrast_of_profile, contrast_of_real
+from ._wilcoxon import contrast_of_ranks, rank_test
 
 __all__ = [
     "ALIASES",
@@ -31,6 +31,7 @@ __all__ = [
     "Metric",
     "PredictedCells",
     "Scorer",
+    "adjust_calls",
     "calibrate",
     "compare",
     "contrast_of_profile",
@@ -39,6 +40,7 @@ __all__ = [
     "controls_differ",
     "headline",
     "metrics_of_profile",
+    "rank_test",
     "read_scores",
     "referee",
     "score",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["contrast_of_ranks"]
+__all__ = ["contrast_of_ranks", "rank_test"]
 
 
 def contrast_of_ranks(
@@ -38,16 +38,36 @@ def contrast_of_ranks(
     Contrast
         `size` is |U − mean| over its standard deviation without ties; a gene that is constant in all cells has p = 1.
     """
+    size, p = np.zeros(change.shape), np.ones(change.shape)
+    for i, own in enumerate(cells):
+        size[i], p[i] = rank_test(own, controls)
+    return adjust_calls(change, size, p)
+
+
+def rank_test(
+    own: NDArray[np.floating], controls: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Test each gene of one perturbation, as `contrast_of_ranks` does.
+
+    Parameters
+    ----------
+    own, controls
+        log1p-CP10k of its cells and of the controls `(n_cells, n_genes)`.
+
+    Returns
+    -------
+    tuple
+        `size` and `p` `(n_genes,)`; p is not adjusted.
+    """
     # One second of loading, which only who asks for ranks should pay.
     from scipy.stats import mannwhitneyu
 
-    size, p = np.zeros(change.shape), np.ones(change.shape)
-    for i, own in enumerate(cells):
-        n, m = len(own), len(controls)
-        # A gene with a single value everywhere has no variance of ranks.
-        varies = (own.max(axis=0) != own.min(axis=0)) | (controls.max(axis=0) != controls.min(axis=0))
-        varies |= own[0] != controls[0]
-        found = mannwhitneyu(own[:, varies], controls[:, varies], axis=0, method="asymptotic")
-        p[i, varies] = found.pvalue
-        size[i, varies] = np.abs(found.statistic - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12)
-    return adjust_calls(change, size, p)
+    n, m, n_genes = len(own), len(controls), own.shape[1]
+    size, p = np.zeros(n_genes), np.ones(n_genes)
+    # A gene with a single value everywhere has no variance of ranks.
+    varies = (own.max(axis=0) != own.min(axis=0)) | (controls.max(axis=0) != controls.min(axis=0))
+    varies |= own[0] != controls[0]
+    found = mannwhitneyu(own[:, varies], controls[:, varies], axis=0, method="asymptotic")
+    p[varies] = found.pvalue
+    size[varies] = np.abs(found.statistic - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12)
+    return size, p

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perturbridge.effects import default_baselines
 from perturbridge.errors import DataError
 from perturbridge.evaluation import (
     DUPLICATE,
     HEADLINE,
     METRICS,
-    Scorer,
     calibrate,
     compare,
     headline,
@@ -22,12 +20,13 @@ from perturbridge.evaluation import (
 )
 from perturbridge.screens import read_prediction
 from perturbridge.values import Finding, ScoreTable, as_names
+from perturbridge.workers import map_alike
 
 from ._candidates import Candidate
-from ._duplicate import score_duplicate
+from ._score_tasks import Panel, do_score_task, score_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -124,6 +123,7 @@ def evaluate(
     *,
     train: Sequence[str | PerturbationName] | None = None,
     seed: int = 0,
+    client: object = None,
 ) -> ScoreTable:
     """Score predictions against measured effects, beside the baselines that need no embedding.
 
@@ -137,6 +137,8 @@ def evaluate(
         What the models were trained on; default: every measured perturbation that is not predicted.
     seed
         Draws what a baseline draws.
+    client
+        As in `evaluate_candidates`.
 
     Raises
     ------
@@ -150,10 +152,10 @@ def evaluate(
         problem = f"All {len(effects.perturbations)} measured perturbations are predicted, so none is left as training reference."
         raise DataError(problem, cure="Pass a run folder's split, or name the training perturbations with --train.")
     candidates = [Candidate(prediction=prediction) for prediction in predictions]
-    return evaluate_candidates(candidates, effects, train=train, seed=seed).scores
+    return evaluate_candidates(candidates, effects, train=train, seed=seed, client=client).scores
 
 
-def evaluate_candidates(
+def evaluate_candidates(  # noqa: PLR0913 one keyword for each thing that decides what is scored
     candidates: Sequence[Candidate],
     effects: Effects,
     *,
@@ -162,6 +164,8 @@ def evaluate_candidates(
     halves: tuple[Effects, Effects] | None = None,
     contrast: Contrast | None = None,
     seed: int = 0,
+    client: object = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score predictions with the cells behind them, beside baselines, a technical duplicate and a referee's questions.
 
@@ -182,6 +186,11 @@ def evaluate_candidates(
         Differential expression of the predicted perturbations, in the order of the first candidate; default: Welch's test.
     seed
         Draws what a baseline and the bootstrap draw.
+    client
+        A `dask.distributed.Client` or an executor to spread the models over, baselines and duplicate included, one to a task; default this
+        process. Scores are the same to the last bit.
+    progress
+        Called with models scored and in all.
 
     Raises
     ------
@@ -192,30 +201,33 @@ def evaluate_candidates(
     """
     test = _same_perturbations([candidate.prediction for candidate in candidates])
     training = as_names(train) if train is not None else tuple(p for p in effects.perturbations if p not in set(test))
-    split_hash = candidates[0].prediction.split_hash
-    scorer = Scorer(effects, test, train=training or None, contrast=contrast)
-    tables = [scorer.score(c.prediction, metrics=metrics, split_hash=split_hash, cells=c.cells) for c in candidates]
-    baselines = _baseline_predictions(effects, training, test, seed=seed) if training else {}
-    tables += [scorer.score(b, metrics=metrics, split_hash=split_hash) for b in baselines.values()]
-    if halves is not None:
-        twin = score_duplicate(halves, test, train=training or None, metrics=metrics, split_hash=split_hash)
-        tables += [twin] if twin is not None else []
-    scores = ScoreTable.join(tables)
+    panel = Panel(
+        effects=effects,
+        test=test,
+        training=tuple(training),
+        candidates=tuple((c.prediction, c.cells) for c in candidates),
+        metrics=None if metrics is None else tuple(metrics),
+        contrast=contrast,
+        halves=halves,
+        split_hash=candidates[0].prediction.split_hash,
+        seed=seed,
+    )
+    tasks = score_tasks(panel)
+    scored = map_alike(client, do_score_task, tasks, shared=panel, progress=progress)
+    scores = ScoreTable.join([one.table for one in scored if one.table is not None])
     findings = [finding for candidate in candidates for finding in candidate.findings]
     if not training:
         findings.append(_without_training(len(test)))
-    kept = Scorer(effects, test, train=training or None, exclude_targets=False)
-    for candidate, table in zip(candidates, tables, strict=False):
-        name = candidate.prediction.model
+    for candidate, one in zip(candidates, scored, strict=False):
+        name, whole = candidate.prediction.model, one.with_targets
         findings += referee(scores, model=name, prediction=candidate.prediction)
-        asked = [m for m in ("pearson_delta", "pds_cosine") if m in set(table.metric.tolist())]
-        if asked:
-            whole = kept.score(candidate.prediction, metrics=asked, split_hash=split_hash)
-            findings += targets_drive(whole, table, model=name, metrics=asked)
+        if whole is not None and one.table is not None:
+            asked = [str(metric) for metric in dict.fromkeys(whole.metric.tolist())]
+            findings += targets_drive(whole, one.table, model=name, metrics=asked)
     return Evaluation(
         models=tuple(c.prediction.model for c in candidates),
         scores=scores,
-        baselines=tuple(baselines),
+        baselines=tuple(task.baseline for task in tasks if task.kind == "baseline"),
         findings=tuple(findings),
         candidates=tuple(candidates),
         effects=effects,
@@ -234,16 +246,6 @@ def _same_perturbations(predictions: Sequence[Prediction]) -> tuple[Perturbation
             problem = f"{predictions[0].model!r} and {other.model!r} differ in {len(apart)} perturbations, the first is {min(apart)}."
             raise DataError(problem, cure="Score models on the same perturbations, or one at a time.")
     return test
-
-
-def _baseline_predictions(
-    effects: Effects, training: Sequence[PerturbationName], test: Sequence[PerturbationName], *, seed: int
-) -> dict[str, Prediction]:
-    measured = effects.take(tuple(training))
-    return {
-        name: replace(estimator.clone().fit(measured).predict(test), model=name)
-        for name, estimator in default_baselines((), seed=seed).items()
-    }
 
 
 def _without_training(n: int) -> Finding:

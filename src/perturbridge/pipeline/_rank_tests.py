@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perturbridge._rng import as_rng
 from perturbridge.errors import DataError
-from perturbridge.evaluation import contrast_of_ranks
+from perturbridge.evaluation import adjust_calls, rank_test
 from perturbridge.values import CONTROL_CODE, Finding
+from perturbridge.workers import as_workers, map_alike
 
 from ._clouds import values_of_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -30,9 +31,22 @@ __all__ = ["rank_tested", "real_rank_contrast"]
 
 _MOST_CONTROLS = 4000
 _MOST_ENTRIES = 100_000_000
+# Tasks of a worker: enough to even out their speed, few enough that the file is not read much more often.
+_TASKS_PER_WORKER = 2
 
 
-def real_rank_contrast(screen: Screen, effects: Effects, names: Sequence[PerturbationName], *, seed: int) -> Contrast:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Ranked:
+    """What all tasks share: the cells, the order in which their genes are tested, and control cells in that order."""
+
+    screen: Screen
+    genes: NDArray[np.int64]
+    controls: Cells
+
+
+def real_rank_contrast(
+    screen: Screen, effects: Effects, names: Sequence[PerturbationName], *, seed: int, client: object = None
+) -> Contrast:
     """Test the real cells of these perturbations; rows as named, genes as in the screen.
 
     Parameters
@@ -45,11 +59,15 @@ def real_rank_contrast(screen: Screen, effects: Effects, names: Sequence[Perturb
         Perturbations to test.
     seed
         Draws the controls where there are more than 4,000.
+    client
+        As in `as_workers`; each worker reads the cells of its own perturbations.
     """
-    return contrast_of_ranks(effects.delta[effects.rows(names)], _cells_of(screen, names), _controls(screen, seed=seed))
+    order = np.arange(screen.n_genes)
+    ranked = _Ranked(screen=screen, genes=order, controls=_controls(screen, seed=seed))
+    return adjust_calls(effects.delta[effects.rows(names)], *_tested(ranked, names, client=client))
 
 
-def rank_tested(candidate: Candidate, screen: Screen | None, *, seed: int) -> Candidate:
+def rank_tested(candidate: Candidate, screen: Screen | None, *, seed: int, client: object = None) -> Candidate:
     """Return the candidate with calls of its own cells against the real controls; as it is where it has none.
 
     Raises
@@ -67,11 +85,9 @@ def rank_tested(candidate: Candidate, screen: Screen | None, *, seed: int) -> Ca
     order = np.array([place[gene] for gene in screen.genes], dtype=np.int64)
     back = np.argsort(order)
     # Tested over the genes of the screen, kept in the order of the prediction.
-    tested = contrast_of_ranks(
-        prediction.delta[:, order],
-        (own[:, order] for own in _cells_of(predicted, prediction.perturbations)),
-        _controls(screen, seed=seed),
-    ).take(back)
+    ranked = _Ranked(screen=predicted, genes=order, controls=_controls(screen, seed=seed))
+    size, p = _tested(ranked, prediction.perturbations, client=client)
+    tested = adjust_calls(prediction.delta[:, order], size, p).take(back)
     return replace(candidate, cells=replace(cells, contrast=tested), findings=(*candidate.findings, *_caveats(screen)))
 
 
@@ -98,18 +114,43 @@ def _controls(screen: Screen, *, seed: int) -> Cells:
     return values_of_cells(screen, rows).astype(np.float32)
 
 
-def _cells_of(screen: Screen, names: Sequence[PerturbationName]) -> Iterator[Cells]:
-    """Yield the cells of each perturbation, reading the file once for as many of them as fit in memory."""
+def _tested(
+    ranked: _Ranked, names: Sequence[PerturbationName], *, client: object
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Size and p of every gene of every perturbation, each in the order of the names."""
+    workers = as_workers(client)
+    n_tasks = 1 if workers.n == 1 else _TASKS_PER_WORKER * workers.n
+    tasks = _groups(ranked.screen, names, n_tasks=n_tasks)
+    if workers.n > 1:
+        # A screen travels as where to read it.
+        ranked = replace(ranked, screen=ranked.screen.part(0, ranked.screen.n_cells))
+    found = [one for group in map_alike(workers, _test_group, tasks, shared=ranked) for one in group]
+    shape = (len(names), len(ranked.genes))
+    size, p = (np.array([one[k] for one in found], dtype=np.float64).reshape(shape) for k in (0, 1))
+    return size, p
+
+
+def _groups(screen: Screen, names: Sequence[PerturbationName], *, n_tasks: int) -> list[tuple[NDArray[np.int64], ...]]:
+    """Cut the perturbations into groups whose cells fit in memory, about `n_tasks` of them; each is the rows of its perturbations.
+
+    The file is read once for a group.
+    """
     position = {name: i for i, name in enumerate(screen.perturbations)}
     rows = [np.flatnonzero(screen.perturbation_codes == position[name]) for name in names]
-    most, start = max(1, _MOST_ENTRIES // max(screen.n_genes, 1)), 0
-    while start < len(rows):
-        stop, n = start + 1, len(rows[start])
-        while stop < len(rows) and n + len(rows[stop]) <= most:
-            n += len(rows[stop])
-            stop += 1
-        together = np.unique(np.concatenate(rows[start:stop]))
-        values = values_of_cells(screen, together).astype(np.float32)
-        for own in rows[start:stop]:
-            yield values[np.searchsorted(together, own)]
-        start = stop
+    most = max(1, _MOST_ENTRIES // max(screen.n_genes, 1))
+    most = max(1, min(most, sum(map(len, rows)) // n_tasks))
+    groups: list[tuple[NDArray[np.int64], ...]] = []
+    for own in rows:
+        if groups and sum(map(len, groups[-1])) + len(own) <= most:
+            groups[-1] = (*groups[-1], own)
+        else:
+            groups.append((own,))
+    return groups
+
+
+def _test_group(
+    group: tuple[NDArray[np.int64], ...], ranked: _Ranked
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    together = np.unique(np.concatenate(group))
+    values = values_of_cells(ranked.screen, together).astype(np.float32)
+    return [rank_test(values[np.searchsorted(together, own)][:, ranked.genes], ranked.controls) for own in group]
