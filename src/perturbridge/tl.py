@@ -38,6 +38,7 @@ def align(  # noqa: PLR0913 one keyword for each thing an object may call by its
     repair: bool = False,
     override: str = "",
     settings: AlignmentSettings | None = None,
+    client: object = None,
 ) -> Alignment:
     """Audit `obsm[use_rep]` and align perturbed cells with controls if the gate opens; writes `uns["perturbridge"]["align"][use_rep]`.
 
@@ -55,6 +56,8 @@ def align(  # noqa: PLR0913 one keyword for each thing an object may call by its
         Open the gate against the verdict, for this reason.
     settings
         How cells are paired.
+    client
+        A `dask.distributed.Client` or an executor to spread the perturbations over; default this process. The result is the same.
 
     Returns
     -------
@@ -79,6 +82,7 @@ def align(  # noqa: PLR0913 one keyword for each thing an object may call by its
         repair=repair,
         override=override,
         settings=settings,
+        client=client,
     )
     frame = pipeline.alignment_frame(done.alignment)
     held: dict[str, Any] = adata.uns.setdefault("perturbridge", {}).setdefault("align", {})

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ._options import Json, Overwrite, Seed, Threads
+from ._options import Dask, Json, Overwrite, Seed, Threads
 
 __all__ = ["align"]
 
@@ -48,6 +48,7 @@ def align(
     ] = False,
     place: Annotated[str | None, typer.Option(help="Where the counts lie: X, raw/X or layers/NAME.")] = None,
     seed: Seed = 0,
+    dask: Dask = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -60,10 +61,11 @@ def align(
 
     from ._align_show import print_alignment
     from ._show import print_json, progress_bars
+    from ._workers import workers_behind
 
     if out is not None:
         pipeline.check_folder(out, overwrite=overwrite)
-    with progress_bars() as progress:
+    with workers_behind(dask) as workers, progress_bars() as progress:
         done = pipeline.align_data(
             data,
             context=context,
@@ -81,6 +83,7 @@ def align(
             override=override_audit,
             settings=AlignmentSettings(solver=solver, epsilon=epsilon, strata=strata, seed=seed),
             audit_settings=AuditSettings(seed=seed),
+            client=workers,
             progress=progress,
         )
     if out is not None:

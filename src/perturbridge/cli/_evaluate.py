@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ._options import (
+    Dask,
     Drop,
     Json,
     MinCells,
@@ -84,6 +85,7 @@ def evaluate(
     min_cells: MinCells = 2,
     drop_small: Drop = False,
     seed: Seed = 0,
+    dask: Dask = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -96,6 +98,7 @@ def evaluate(
 
     from ._show import print_json, progress_bars
     from ._tables import print_evaluation
+    from ._workers import workers_behind
 
     _check_targets(out, export, overwrite=overwrite)
     aliases = {"perturbation": pert_col, "control": (control_pert,) if control_pert else None, "context": celltype_col}
@@ -110,8 +113,8 @@ def evaluate(
         ceiling=ceiling,
         de_test=de_test,
     )
-    with progress_bars() as progress:
-        found = pipeline.evaluate_files(_all(predictions, adata_pred), config, progress=progress)
+    with workers_behind(dask) as workers, progress_bars() as progress:
+        found = pipeline.evaluate_files(_all(predictions, adata_pred), config, client=workers, progress=progress)
     if out is not None:
         pipeline.write_evaluation(found, out, command=" ".join(sys.argv), report=report)
     if export is not None:

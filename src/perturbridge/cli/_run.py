@@ -10,6 +10,7 @@ import typer
 
 from ._options import (
     Aliases,
+    Dask,
     Drop,
     Embedding,
     Json,
@@ -57,6 +58,7 @@ def run(
     ] = "",
     device: Annotated[str, typer.Option(help="Where the latent is trained: auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
+    dask: Dask = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -69,6 +71,7 @@ def run(
 
     from ._show import print_json, progress_bars
     from ._tables import print_run
+    from ._workers import workers_behind
 
     given = {
         **settings,
@@ -88,8 +91,10 @@ def run(
         config = _config_alone(pipeline.read_config(screen), given)
     else:
         config = pipeline.config_from_mapping({"screen": screen, **given})
-    with progress_bars() as progress:
-        done = pipeline.run(config, out, overwrite=overwrite, command=" ".join(sys.argv), progress=progress)
+    with workers_behind(dask) as workers, progress_bars() as progress:
+        done = pipeline.run(
+            config, out, overwrite=overwrite, command=" ".join(sys.argv), client=workers, progress=progress
+        )
     if as_json:
         print_json(done.manifest)
     else:

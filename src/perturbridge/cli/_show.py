@@ -21,6 +21,7 @@ STAGES = MappingProxyType(
     {
         "cells": "summing cells",
         "fits": "fitting and scoring",
+        "models": "scoring models",
         "pca": "components of the counts",
         "audits": "auditing latents",
         "repairs": "repairing latents",

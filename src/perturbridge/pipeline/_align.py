@@ -9,6 +9,7 @@ import numpy as np
 
 from perturbridge.errors import DataError, LeakageError
 from perturbridge.screens import canonical_labels, open_cells
+from perturbridge.workers import as_workers
 
 from ._audit import audit_data
 from ._audit_repair import repair_audited
@@ -40,6 +41,8 @@ class AlignedLatent:
         The latent that was aligned, and the audit that opened the gate.
     alignment
         Displacements and reports.
+    workers
+        Where it was computed, for the manifest.
     """
 
     audited: AuditedLatents
@@ -47,6 +50,7 @@ class AlignedLatent:
     latent: Latent
     report: AuditReport
     alignment: Alignment
+    workers: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -86,6 +90,7 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     override: str = "",
     settings: AlignmentSettings | None = None,
     audit_settings: AuditSettings | None = None,
+    client: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> AlignedLatent:
     """Audit a latent and, if the gate opens, align its perturbed cells with the controls.
@@ -112,6 +117,8 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
         Open the gate against the verdict, for this reason.
     settings, audit_settings
         Of the alignment and of the audit.
+    client
+        Workers that align, as in `align_latent`.
     progress
         Called with a stage, steps done and steps in all.
 
@@ -124,6 +131,7 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
     """
     from perturbridge.transport import align_latent
 
+    workers = as_workers(client)
     audited = audit_data(
         source,
         context=context,
@@ -161,9 +169,17 @@ def align_data(  # noqa: PLR0913 one keyword for each thing a file may call by i
         guide=None if guide is None else cells.labels(guide, role="guide"),
         drop_unlabelled=drop_unlabelled,
         settings=settings,
+        client=workers,
         progress=None if progress is None else lambda i, n: progress("plans", i, n),
     )
-    return AlignedLatent(audited=audited, repair=done, latent=latent, report=report, alignment=alignment)
+    return AlignedLatent(
+        audited=audited,
+        repair=done,
+        latent=latent,
+        report=report,
+        alignment=alignment,
+        workers=workers.description,
+    )
 
 
 def _repaired(

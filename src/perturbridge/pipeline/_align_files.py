@@ -70,7 +70,9 @@ def write_alignment_folder(done: AlignedLatent, out: str | Path, *, overwrite: b
         write_table(pd.DataFrame.from_records([asdict(plan) for plan in done.alignment.plans]), folder / "plans.csv")
         write_json(folder / "audit.json", dict(json_ready(done.report.as_json())))
         told = dict(json_ready(done.as_json()))
-        write_json(folder / "manifest.json", {"command": command, "environment": environment(), **told})
+        write_json(
+            folder / "manifest.json", {"command": command, "environment": environment(workers=done.workers), **told}
+        )
         (folder / "alignment.html").write_text(render_report(_page(done, command)), encoding="utf-8")
 
 

@@ -88,7 +88,7 @@ class RealSide:
     control: tuple[str, ...] = ()
 
 
-def read_candidate(path: str | Path, real: RealSide) -> Candidate:
+def read_candidate(path: str | Path, real: RealSide, *, client: object = None) -> Candidate:
     """Read a prediction file of any of the three kinds.
 
     * a file of `perturbridge predict` or `write_prediction`;
@@ -96,7 +96,8 @@ def read_candidate(path: str | Path, real: RealSide) -> Candidate:
     * cells: an h5ad with many rows for each perturbation, counts or log1p(CP10k).
 
     Profiles and cells become Δ by taking off the *real* controls, those of the same contexts where the file names contexts of the
-    screen. Perturbations that were not measured, and submitted controls, are left out with a finding.
+    screen. Perturbations that were not measured, and submitted controls, are left out with a finding. `client` has workers that sum
+    predicted cells.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def read_candidate(path: str | Path, real: RealSide) -> Candidate:
     many = max((n for n, name in zip(count, place, strict=True) if name not in (None, CONTROL)), default=0) > 1
     how = f"labels from {column!r}" if column else "labels from the row names"
     if many:
-        candidate = _from_cells(table, rows, real=real, how=how)
+        candidate = _from_cells(table, rows, real=real, how=how, client=client)
     else:
         candidate = _from_profiles(table, [rows.names[code] for code in rows.codes.tolist()], real=real, how=how)
     return _measured_rows(candidate, real)
@@ -223,11 +224,11 @@ def _from_profiles(table: _Table, names: Sequence[PerturbationName | None], *, r
     )
 
 
-def _from_cells(table: _Table, rows: _Rows, *, real: RealSide, how: str) -> Candidate:
+def _from_cells(table: _Table, rows: _Rows, *, real: RealSide, how: str, client: object) -> Candidate:
     file, genes = table.file, table.genes
     _check_measured(file, rows.names, real)
     screen = _screen_of(table, rows, real)
-    summed = pseudobulk(screen, min_cells=2, on_few="drop")
+    summed = pseudobulk(screen, min_cells=2, on_few="drop", client=client)
     mean = summed.delta + summed.matched_control
     kept = [i for i, name in enumerate(summed.perturbations) if name != _SUBMITTED]
     perturbations = tuple(summed.perturbations[i] for i in kept)

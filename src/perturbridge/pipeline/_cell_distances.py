@@ -8,6 +8,7 @@ import numpy as np
 
 from perturbridge.numerics import energy_distance, group_means
 from perturbridge.values import as_names, control_cells
+from perturbridge.workers import map_alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +26,12 @@ _RESAMPLES = 2_000
 
 
 def cell_distances(
-    level: CellLevel, names: Sequence[PerturbationName], *, seed: int
+    level: CellLevel, names: Sequence[PerturbationName], *, seed: int, client: object = None
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, dict[str, float]]]]:
-    """Energy distances and MMD² in the encoder's own coordinates, relative to the controls of each cell's context."""
+    """Energy distances and MMD² in the encoder's own coordinates, relative to the controls of each cell's context.
+
+    Cells are drawn here, perturbation after perturbation; `client` has workers that compare them.
+    """
     if (
         level.cells is None
         or level.latent is None
@@ -47,21 +51,26 @@ def cell_distances(
     moved = level.decoder.taken_back(predicted.z, contexts) - np.stack([centre[name] for name in contexts])
     base = _relative(level.latent.own, control_cells(level.latent.own.labels["condition"]), centre=centre, rng=rng)
     shift = _mean_shift(level.latent.own, centre)
-    out = []
+    pairs = []
     for i, name in enumerate(names):
         real = _relative(latent, _cells_of(latent, name), centre=centre, rng=rng)
-        if len(real) < 5:
-            continue
-        clouds = {"no change": base, "mean shift": base + shift, "predicted": moved[predicted.codes == i]}
-        out.append(
-            {
-                "perturbation": str(name),
-                "n_cells": len(real),
-                "energy": {step: energy_distance(cloud, real) for step, cloud in clouds.items()},
-                "mmd": {step: squared_mmd(cloud, real) for step, cloud in clouds.items()},
-            }
-        )
+        if len(real) >= 5:
+            pairs.append((str(name), real, moved[predicted.codes == i]))
+    out = map_alike(client, _compared, pairs, shared={"no change": base, "mean shift": base + shift})
     return out, _ratios(out, rng)
+
+
+def _compared(
+    pair: tuple[str, NDArray[np.float64], NDArray[np.float64]], still: dict[str, NDArray[np.float64]]
+) -> dict[str, Any]:
+    name, real, moved = pair
+    clouds = {**still, "predicted": moved}
+    return {
+        "perturbation": name,
+        "n_cells": len(real),
+        "energy": {step: energy_distance(cloud, real) for step, cloud in clouds.items()},
+        "mmd": {step: squared_mmd(cloud, real) for step, cloud in clouds.items()},
+    }
 
 
 def _centres(own: Latent) -> dict[str, NDArray[np.float64]]:

@@ -80,7 +80,7 @@ class CellLevel:
         return out
 
 
-def cell_level(
+def cell_level(  # noqa: PLR0913 one keyword for each thing that decides how far it goes
     screen: Screen,
     effects: Effects,
     embeddings: Sequence[GeneEmbedding],
@@ -89,6 +89,7 @@ def cell_level(
     override: str = "",
     seed: int = 0,
     device: str = "auto",
+    client: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> CellLevel:
     """Carry the cell level as far as the data and the audit allow.
@@ -107,6 +108,8 @@ def cell_level(
         Reason for which the gate is opened against the audit; empty: it is not.
     seed, device
         Of everything that is drawn, and of the training.
+    client
+        Workers that align, as in `align_latent`.
     progress
         Called with a stage, steps done and steps in all.
     """
@@ -120,7 +123,7 @@ def cell_level(
     latent = audited(train, seed=seed, progress=tell)
     so_far: dict[str, Any] = {"fold": fold.name, "model": model, "latent": latent, "cells": cells}
     try:
-        alignment = _aligned(latent, override=override, seed=seed, tell=tell)
+        alignment = _aligned(latent, override=override, seed=seed, client=client, tell=tell)
     except LeakageError as error:
         return CellLevel(status="refused", reason=f"{error.problem} {error.cure}", **so_far)
     so_far["alignment"] = alignment
@@ -159,7 +162,9 @@ def _training_rows(cells: Latent) -> NDArray[np.int64]:
     return np.flatnonzero(known)
 
 
-def _aligned(latent: CellLatent, *, override: str, seed: int, tell: Callable[[str, int, int], None]) -> Alignment:
+def _aligned(
+    latent: CellLatent, *, override: str, seed: int, client: object, tell: Callable[[str, int, int], None]
+) -> Alignment:
     from perturbridge.transport import AlignmentSettings, align_latent
 
     report = latent.report
@@ -169,6 +174,7 @@ def _aligned(latent: CellLatent, *, override: str, seed: int, tell: Callable[[st
         latent.used,
         audit=NO_CONTEXT if report is None else report,
         settings=AlignmentSettings(seed=seed),
+        client=client,
         progress=lambda i, n: tell("plans", i, n),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from perturbridge.evaluation import Scorer, compare, summarize
 from perturbridge.screens import make_split
 from perturbridge.values import Prediction, ScoreTable
+from perturbridge.workers import map_alike
 
 from ._cell_distances import cell_distances
 from ._summary import records
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perturbridge.effects import EffectModel
-    from perturbridge.values import Effects, PerturbationName
+    from perturbridge.values import Effects, Fold, PerturbationName
 
     from ._cell_level import CellLevel
     from ._cross_validate import CrossValidation
@@ -75,7 +76,13 @@ class LevelComparison:
 
 
 def compare_levels(
-    level: CellLevel, model: EffectModel, effects: Effects, *, validation: CrossValidation, seed: int = 0
+    level: CellLevel,
+    model: EffectModel,
+    effects: Effects,
+    *,
+    validation: CrossValidation,
+    seed: int = 0,
+    client: object = None,
 ) -> LevelComparison | None:
     """Score both levels on the fold the cell level did not see; None where it has no profiles.
 
@@ -91,13 +98,15 @@ def compare_levels(
         Scores of the ridge and its baselines.
     seed
         Draws inner folds, cells and the bootstrap.
+    client
+        Workers that fit the inner folds and compare cells, as in `as_workers`.
     """
     if level.held_out is None or level.crossed is None:
         return None
     fold = next(fold for fold in validation.split.folds if fold.name == level.fold)
     cells = _on_genes(level.held_out, effects)
     ridge = _rows(validation.predictions[fold.name], cells.perturbations)
-    weight, error = _stack_weight(level.crossed, model, effects.take(fold.train), seed=seed)
+    weight, error = _stack_weight(level.crossed, model, effects.take(fold.train), seed=seed, client=client)
     stacked = replace(
         cells, delta=(1.0 - weight) * ridge.delta + weight * cells.delta, model=STACKED, lower=None, upper=None
     )
@@ -108,7 +117,7 @@ def compare_levels(
     ]
     scores = ScoreTable.join([_of_fold(validation.scores, fold.name), *mine])
     pairs = [compare(scores, model=name, baselines=[validation.model], seed=seed) for name in (CELLS, STACKED)]
-    distances, ratio = cell_distances(level, cells.perturbations, seed=seed)
+    distances, ratio = cell_distances(level, cells.perturbations, seed=seed, client=client)
     return LevelComparison(
         scores=scores,
         summary=records(summarize(scores, seed=seed)),
@@ -150,15 +159,21 @@ def _rows(prediction: Prediction, names: Sequence[PerturbationName]) -> Predicti
     )
 
 
-def _stack_weight(crossed: Prediction, model: EffectModel, train: Effects, *, seed: int) -> tuple[float, float]:
+def _inner_prediction(fold: Fold, shared: tuple[EffectModel, Effects]) -> Prediction:
+    model, train = shared
+    return model.clone().fit(train.take(fold.train)).predict(fold.test)
+
+
+def _stack_weight(
+    crossed: Prediction, model: EffectModel, train: Effects, *, seed: int, client: object = None
+) -> tuple[float, float]:
     """W = ⟨y − r, c − r⟩ / ‖c − r‖² over training perturbations in [0, 1], r and c each predicted without having seen y; 0 within its error.
 
     The standard error is a jackknife over perturbations.
     """
     inner = make_split(train, kind="perturbation", folds=_INNER_FOLDS, seed=seed)
     ridge: dict[PerturbationName, NDArray[np.float64]] = {}
-    for fold in inner.folds:
-        done = model.clone().fit(train.take(fold.train)).predict(fold.test)
+    for done in map_alike(client, _inner_prediction, inner.folds, shared=(model, train)):
         ridge |= dict(zip(done.perturbations, done.delta, strict=True))
     cells = _on_genes(crossed, train)
     names = [name for name in cells.perturbations if name in ridge]

@@ -24,7 +24,7 @@ __all__ = ["half_effects", "score_duplicate"]
 Halves = tuple[Effects, Effects]
 
 
-def half_effects(screen: Screen, *, seed: int) -> Halves:
+def half_effects(screen: Screen, *, seed: int, client: object = None) -> Halves:
     """Sum a random half of the cells of each perturbation and context, controls too, and the other half, apart.
 
     Parameters
@@ -33,12 +33,17 @@ def half_effects(screen: Screen, *, seed: int) -> Halves:
         The screen; it is read twice.
     seed
         Draws the halves.
+    client
+        Workers that read the cells, as in `pseudobulk`.
     """
     first = _half(screen, as_rng(seed))
     sides = (np.where(chosen, screen.perturbation_codes, UNASSIGNED_CODE) for chosen in (first, ~first))
     one, other = (
         pseudobulk(
-            replace(screen, perturbation_codes=codes, other_controls=None, findings=()), min_cells=1, on_few="drop"
+            replace(screen, perturbation_codes=codes, other_controls=None, findings=()),
+            min_cells=1,
+            on_few="drop",
+            client=client,
         )
         for codes in sides
     )

@@ -20,7 +20,7 @@ from perturbridge.evaluation import (
 )
 from perturbridge.screens import read_prediction
 from perturbridge.values import Finding, ScoreTable, as_names
-from perturbridge.workers import map_alike
+from perturbridge.workers import as_workers, map_alike
 
 from ._candidates import Candidate
 from ._score_tasks import Panel, do_score_task, score_tasks
@@ -56,6 +56,8 @@ class Evaluation:
         What was measured.
     seed
         Draws the bootstrap.
+    workers
+        Where it was computed, for the manifest.
     """
 
     models: tuple[str, ...]
@@ -65,6 +67,7 @@ class Evaluation:
     candidates: tuple[Candidate, ...]
     effects: Effects
     seed: int
+    workers: str = ""
 
     def summary(self) -> pd.DataFrame:
         """Return mean and bootstrap interval for each model and metric."""
@@ -212,8 +215,8 @@ def evaluate_candidates(  # noqa: PLR0913 one keyword for each thing that decide
         split_hash=candidates[0].prediction.split_hash,
         seed=seed,
     )
-    tasks = score_tasks(panel)
-    scored = map_alike(client, do_score_task, tasks, shared=panel, progress=progress)
+    tasks, workers = score_tasks(panel), as_workers(client)
+    scored = map_alike(workers, do_score_task, tasks, shared=panel, progress=progress)
     scores = ScoreTable.join([one.table for one in scored if one.table is not None])
     findings = [finding for candidate in candidates for finding in candidate.findings]
     if not training:
@@ -232,6 +235,7 @@ def evaluate_candidates(  # noqa: PLR0913 one keyword for each thing that decide
         candidates=tuple(candidates),
         effects=effects,
         seed=seed,
+        workers=workers.description,
     )
 
 

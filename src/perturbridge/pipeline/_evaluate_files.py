@@ -11,6 +11,7 @@ from perturbridge._files import atomic_file
 from perturbridge.errors import DataError
 from perturbridge.evaluation import METRICS, metrics_of_profile, to_frame, write_scores
 from perturbridge.screens import read_effects
+from perturbridge.workers import as_workers
 
 from ._candidates import RealSide, read_candidate
 from ._clouds import paired_clouds
@@ -66,7 +67,11 @@ class EvaluateConfig:
 
 
 def evaluate_files(
-    predictions: Sequence[str | Path], config: EvaluateConfig, *, progress: Progress | None = None
+    predictions: Sequence[str | Path],
+    config: EvaluateConfig,
+    *,
+    client: object = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score prediction files of any kind against a screen or its effects.
 
@@ -76,6 +81,9 @@ def evaluate_files(
         Files of `perturbridge predict`, mean profiles or cells; see `read_candidate`.
     config
         What was measured and what to compute.
+    client
+        A `dask.distributed.Client` or an executor: cells are summed, perturbations tested by rank and models scored on its workers; default
+        this process. The result is the same to the last bit.
     progress
         Called with a stage, steps done and steps in all.
 
@@ -85,8 +93,9 @@ def evaluate_files(
         If a file does not hold what is asked of it.
     """
     metrics = metrics_of_profile(config.profile, skip=config.skip)
-    real, screen = _measured(config.real, progress)
-    candidates = told_apart([read_candidate(path, real) for path in predictions], predictions)
+    workers = as_workers(client)
+    real, screen = _measured(config.real, client=workers, progress=progress)
+    candidates = told_apart([read_candidate(path, real, client=workers) for path in predictions], predictions)
     if any("cells" in METRICS[name].needs for name in metrics):
         candidates = [_with_clouds(candidate, screen, seed=config.real.seed) for candidate in candidates]
     halves = None
@@ -94,11 +103,11 @@ def evaluate_files(
         if screen is None:
             problem = f"{config.real.screen} holds effects, not cells, which cannot be halved."
             raise DataError(problem, cure="Pass the screen itself with --ceiling, or leave --ceiling out.")
-        halves = half_effects(screen, seed=config.real.seed)
+        halves = half_effects(screen, seed=config.real.seed, client=workers)
     contrast = None
     if one_of("de_test", config.de_test, ("welch", "wilcoxon")) == "wilcoxon":
-        candidates = [rank_tested(candidate, screen, seed=config.real.seed) for candidate in candidates]
-        contrast = _real_ranks(candidates, real, screen, seed=config.real.seed)
+        candidates = [rank_tested(candidate, screen, seed=config.real.seed, client=workers) for candidate in candidates]
+        contrast = _real_ranks(candidates, real, screen, seed=config.real.seed, client=workers)
     return evaluate_candidates(
         candidates,
         real.effects,
@@ -107,18 +116,20 @@ def evaluate_files(
         halves=halves,
         contrast=contrast,
         seed=config.real.seed,
+        client=workers,
+        progress=None if progress is None else lambda done, total: progress("models", done, total),
     )
 
 
 def _real_ranks(
-    candidates: Sequence[Candidate], real: RealSide, screen: Screen | None, *, seed: int
+    candidates: Sequence[Candidate], real: RealSide, screen: Screen | None, *, seed: int, client: object
 ) -> Contrast | None:
     if not candidates or screen is None:
         return None
-    return real_rank_contrast(screen, real.effects, candidates[0].prediction.perturbations, seed=seed)
+    return real_rank_contrast(screen, real.effects, candidates[0].prediction.perturbations, seed=seed, client=client)
 
 
-def _measured(config: RunConfig, progress: Progress | None) -> tuple[RealSide, Screen | None]:
+def _measured(config: RunConfig, *, client: object, progress: Progress | None) -> tuple[RealSide, Screen | None]:
     """Read effects that were written before, or sum a screen now."""
     column, control = config.perturbation or "", config.control or ()
     if config.screen.suffix == ".h5ad" and config.screen.is_file():
@@ -132,7 +143,7 @@ def _measured(config: RunConfig, progress: Progress | None) -> tuple[RealSide, S
     screen = load_screen(config)
     cells = None if progress is None else lambda done, total: progress("cells", done, total)
     side = RealSide(
-        effects=load_effects(config, screen, progress=cells),
+        effects=load_effects(config, screen, client=client, progress=cells),
         screen=screen,
         column=column,
         control=screen.control_labels,
@@ -191,7 +202,7 @@ def write_evaluation(evaluation: Evaluation, out: str | Path, *, command: str = 
         write_table(comparison, path / "comparison.csv")
     told = {
         "command": command,
-        "environment": environment(),
+        "environment": environment(workers=evaluation.workers),
         "models": evaluation.models,
         "baselines": evaluation.baselines,
         "findings": [finding.as_json() for finding in evaluation.findings],

@@ -20,13 +20,20 @@ __all__ = ["environment", "json_ready", "read_json", "write_json"]
 LIBRARIES = ("numpy", "scipy", "pandas", "anndata", "h5py", "numba", "safetensors")
 
 
-def environment() -> dict[str, Any]:
-    """Return the versions a result depends on."""
+def environment(*, workers: str = "") -> dict[str, Any]:
+    """Return the versions a result depends on, and where it was computed.
+
+    Parameters
+    ----------
+    workers
+        Description of the workers, where there were any to choose.
+    """
     return {
         "perturbridge": version("perturbridge"),
         "python": platform.python_version(),
         "platform": f"{sys.platform}-{platform.machine()}",
         "libraries": {name: version(name) for name in LIBRARIES},
+        **({"workers": workers} if workers else {}),
     }
 
 

@@ -12,6 +12,7 @@ from perturbridge.errors import EmbeddingError
 from perturbridge.evaluation import referee, write_scores
 from perturbridge.screens import read_split, target_changes, write_effects, write_prediction, write_split
 from perturbridge.values import GeneEmbedding
+from perturbridge.workers import as_workers
 
 from ._cell_files import write_cell_level
 from ._cell_level import CellLevel, cell_level
@@ -76,6 +77,7 @@ def run(
     *,
     overwrite: bool = False,
     command: str = "",
+    client: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
     """Read, sum, cross-validate against every baseline, fit on all perturbations, predict cells behind the gate, write a run folder.
@@ -90,6 +92,9 @@ def run(
         Replace a run folder that is there already.
     command
         The command line, for the manifest.
+    client
+        A `dask.distributed.Client` or an executor: sums, fits and scores of the folds, alignments and cell distances are spread over its
+        workers; default this process. It is no setting of the run: the results are the same to the last bit.
     progress
         Called with a stage (`"cells"`, `"fits"`), steps done and steps in all.
 
@@ -99,10 +104,10 @@ def run(
         What the rooms raise on bad input.
     """
     started = time.perf_counter()
-    tell = progress or (lambda _stage, _done, _total: None)
+    tell, workers = progress or (lambda _stage, _done, _total: None), as_workers(client)
     with new_folder(out, overwrite=overwrite) as folder:
         screen = load_screen(config)
-        effects = load_effects(config, screen, progress=lambda done, total: tell("cells", done, total))
+        effects = load_effects(config, screen, client=workers, progress=lambda done, total: tell("cells", done, total))
         sources = load_sources(config, screen)
         embeddings = embeddings_of(sources)
         covered = [_covered(source, effects, screen) for source in sources]
@@ -115,17 +120,19 @@ def run(
             split=split,
             folds=config.folds,
             seed=config.seed,
-            halves=None if holds_out_cells(split) else half_effects(screen, seed=config.seed),
+            halves=None if holds_out_cells(split) else half_effects(screen, seed=config.seed, client=workers),
             screen=screen,
             min_cells=config.min_cells,
+            client=workers,
             progress=lambda done, total: tell("fits", done, total),
         )
         model.fit(effects)
-        cells = _cells(config, screen, effects, embeddings=embeddings, validation=validation, tell=tell)
-        levels = (
-            None if cells is None else compare_levels(cells, model, effects, validation=validation, seed=config.seed)
-        )
+        cells = _cells(config, screen, effects, embeddings=embeddings, validation=validation, client=workers, tell=tell)
+        levels = None
+        if cells is not None:
+            levels = compare_levels(cells, model, effects, validation=validation, seed=config.seed, client=workers)
         manifest = _manifest(config, screen, effects, model=model, validation=validation, command=command)
+        manifest["environment"] = environment(workers=workers.description)
         manifest["embeddings"] = covered
         gates = profile_gates(effects, embeddings, split=validation.split)
         manifest["gates"] = [check.as_json() for check in gates]
@@ -157,6 +164,7 @@ def _cells(
     *,
     embeddings: Sequence[GeneEmbedding],
     validation: CrossValidation,
+    client: object,
     tell: Callable[[str, int, int], None],
 ) -> CellLevel | None:
     # A response to perturbations is learnt from vectors that are there before any fit.
@@ -170,6 +178,7 @@ def _cells(
         override=config.override_audit,
         seed=config.seed,
         device=config.device,
+        client=client,
         progress=tell,
     )
 
@@ -221,7 +230,6 @@ def _manifest(
     return {
         "schema": 1,
         "command": command,
-        "environment": environment(),
         "config": config.model_dump(mode="json"),
         "screen": {
             "source": screen.source.description,
