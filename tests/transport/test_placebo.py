@@ -38,3 +38,18 @@ def test_controls_with_one_guide_have_no_placebo_and_it_is_said():
     assert (
         "no placebo" in finding(Latent(z=np.random.default_rng(0).normal(size=(540, 5))), guides, "no_placebo").message
     )
+
+
+def test_guides_of_a_size_that_no_perturbation_has_are_tried_too_and_move_nothing_else():
+    latent = Latent(z=np.random.default_rng(0).normal(size=(540, 5)))
+    guides = np.where(CONDITION == "control", np.where(np.arange(540) < 300, "large", "small"), "A1")
+    guides[:25] = "few"
+    alignment = align_latent(
+        latent, audit="override: planted", condition=CONDITION, settings=AlignmentSettings(n_null=2)
+    )
+    found = finding(latent, guides)
+    assert "of 2 control guides" in found.message
+    with_guides = align_latent(
+        latent, audit="override: planted", condition=CONDITION, guide=guides, settings=AlignmentSettings(n_null=2)
+    )
+    assert [plan.as_json() for plan in with_guides.plans] == [plan.as_json() for plan in alignment.plans]

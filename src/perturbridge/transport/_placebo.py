@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from perturbridge.values import Finding
+from perturbridge.workers import one_thread
 
 from ._many import align_many
 from ._perturbation import Perturbed
+from ._prepared import with_nulls
 
 if TYPE_CHECKING:
     from perturbridge.values import Labels
@@ -61,6 +64,12 @@ def placebo_findings(
             )
         )
         draws.append(rng)
+    with one_thread():
+        # Guides may be of sizes that no perturbation has.
+        strata = with_nulls(
+            beside.strata, [one.stratum for one in placebos], settings, rng=np.random.default_rng((settings.seed, 18))
+        )
+    beside = replace(beside, strata=strata)
     p_of = {a.report.perturbation: a.report.p for a in align_many(placebos, draws, beside=beside, client=client)}
     tried, moved = len(p_of), [name for name, p in p_of.items() if p <= _LEVEL]
     worst = min(p_of.items(), key=lambda pair: pair[1], default=("", 2.0))

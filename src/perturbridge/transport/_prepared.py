@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._cells import TrainingCells
     from ._settings import AlignmentSettings
 
-__all__ = ["Stratum", "prepare_strata"]
+__all__ = ["Stratum", "prepare_strata", "with_nulls"]
 
 # A stratum's own variance is trusted from this many controls on.
 _MIN_SPREAD = 10
@@ -137,10 +137,7 @@ def _prepare(
         own = self_plan(part, epsilon=epsilon, tolerance=settings.tolerance)
         still, self_map = own.at_controls, own.map
         status = "" if own.converged else "the self-plan of its controls did not converge"
-    sizes = _sizes(cells.y_stratum, k)
-    planned = [] if status else sorted({size_class(m, len(part)) for m in sizes if m >= settings.min_cells})
-    controls = NullControls(x=part, still=still, epsilon=epsilon, mean_cost=mean_cost)
-    return Stratum(
+    prepared = Stratum(
         name=" | ".join(part for part in cells.strata[k] if part) or "all",
         n_controls=len(x),
         mean=x.mean(axis=0),
@@ -153,16 +150,49 @@ def _prepare(
         mean_cost=mean_cost,
         has_plans=not status,
         status=status,
-        plan_nulls={
-            m: plan_null(controls, record.solve, n_drawn=m, n_draws=settings.n_null, settings=settings, rng=rng)
-            for m in planned
-        },
-        mean_nulls={
-            m: mean_null(part, n_drawn=m, n_draws=settings.n_draws, rng=rng)
-            for m in sorted({size_class(m, len(part)) for m in sizes})
-            if len(part) >= 4
-        },
+        plan_nulls={},
+        mean_nulls={},
     )
+    return _with_nulls(prepared, _sizes(cells.y_stratum, k), settings, rng=rng)
+
+
+def with_nulls(
+    strata: Sequence[Stratum],
+    groups: Sequence[NDArray[np.int64]],
+    settings: AlignmentSettings,
+    *,
+    rng: np.random.Generator,
+) -> tuple[Stratum, ...]:
+    """Return the strata with nulls for the sizes of further groups of cells; those that are there stay as they are.
+
+    Parameters
+    ----------
+    strata
+        Ready.
+    groups
+        Stratum of each cell of each group.
+    settings
+        Of the alignment.
+    rng
+        Draws nulls.
+    """
+    rngs = rng.spawn(len(strata))
+    return tuple(_with_nulls(stratum, _sizes(groups, k), settings, rng=rngs[k]) for k, stratum in enumerate(strata))
+
+
+def _with_nulls(stratum: Stratum, sizes: set[int], settings: AlignmentSettings, *, rng: np.random.Generator) -> Stratum:
+    x, solve = stratum.x, SOLVERS[settings.solver].solve
+    controls = NullControls(x=x, still=stratum.still, epsilon=stratum.epsilon, mean_cost=stratum.mean_cost)
+    planned = {size_class(m, len(x)) for m in sizes if m >= settings.min_cells} if stratum.has_plans else set()
+    drawn = {size_class(m, len(x)) for m in sizes} if len(x) >= 4 else set()
+    plans = {
+        m: plan_null(controls, solve, n_drawn=m, n_draws=settings.n_null, settings=settings, rng=rng)
+        for m in sorted(planned - set(stratum.plan_nulls))
+    }
+    means = {
+        m: mean_null(x, n_drawn=m, n_draws=settings.n_draws, rng=rng) for m in sorted(drawn - set(stratum.mean_nulls))
+    }
+    return replace(stratum, plan_nulls={**stratum.plan_nulls, **plans}, mean_nulls={**stratum.mean_nulls, **means})
 
 
 def _unfit(n_controls: int, epsilon: float, settings: AlignmentSettings) -> str:
