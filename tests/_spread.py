@@ -1,4 +1,7 @@
-"""The same work in other places: threads, processes and a small Dask cluster, one worker of which may be killed."""
+"""The same work in other places: a small Dask cluster, one worker of which may be killed, and a pool of processes.
+
+Both would use two threads for each task, where Dask by itself sees to one: what a task computes must not depend on that.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,24 @@ import hashlib
 import logging
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 
 import numpy as np
-from distributed import Client, LocalCluster
+from threadpoolctl import threadpool_limits
 
-PLACES = ("threads", "processes", "dask")
+N_THREADS = 2
 
 
 @contextmanager
 def small_cluster():
+    import dask
+    from distributed import Client, LocalCluster
+
+    names = (f"distributed.nanny.pre-spawn-environ.{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL"))
     with (
+        dask.config.set(dict.fromkeys(names, N_THREADS)),
         LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
         ) as cluster,
@@ -26,15 +35,13 @@ def small_cluster():
         yield client
 
 
-@contextmanager
-def somewhere(place, client):
-    """What is passed as `client=` for a place; `client` is that of a small cluster."""
-    if place == "dask":
-        client.wait_for_workers(2, timeout=60)
-        yield client
-    else:
-        with {"threads": ThreadPoolExecutor, "processes": ProcessPoolExecutor}[place](2) as executor:
-            yield executor
+def small_pool():
+    # Forked processes would inherit whatever threads and locks of a cluster there are.
+    return ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_use_threads)
+
+
+def _use_threads():
+    threadpool_limits(limits=N_THREADS)
 
 
 class KillsOne:

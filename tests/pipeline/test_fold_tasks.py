@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests._spread import PLACES, KillsOne, digest, small_cluster, somewhere
+from tests._spread import KillsOne, digest
 from threadpoolctl import threadpool_limits
 
 import perturbridge as pb
@@ -15,12 +15,6 @@ from perturbridge.pipeline._duplicate import half_effects
 from perturbridge.values import EmbeddingCard, GeneEmbedding
 
 FOLDS = 3
-
-
-@pytest.fixture(scope="module")
-def client():
-    with small_cluster() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +60,9 @@ def validated(request, made):
     return request.param, told(request.param(made))
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_scores_are_those_of_one_process_to_the_last_bit(made, validated, client, place):
+def test_scores_are_those_of_one_process_to_the_last_bit(made, validated, elsewhere):
     validate, here = validated
-    with somewhere(place, client) as workers:
-        assert told(validate(made, client=workers)) == here
+    assert told(validate(made, client=elsewhere)) == here
 
 
 def test_the_number_of_threads_changes_no_bit(made):
@@ -97,27 +89,27 @@ def test_the_digest_sees_the_last_bit(made):
     assert digest(scores) != before
 
 
-def test_a_worker_that_is_killed_changes_no_bit(made, client):
-    kills = KillsOne(client)
-    assert told(by_perturbation(made, client=client, progress=kills)) == told(by_perturbation(made))
+def test_a_worker_that_is_killed_changes_no_bit(made, cluster_client):
+    kills = KillsOne(cluster_client)
+    assert told(by_perturbation(made, client=cluster_client, progress=kills)) == told(by_perturbation(made))
     done, total = kills.killed_at
     assert done < total
 
 
-def test_progress_ends_at_the_number_of_fits(made, client):
+def test_progress_ends_at_the_number_of_fits(made, cluster_client):
     seen = []
-    by_perturbation(made, client=client, progress=lambda done, total: seen.append((done, total)))
+    by_perturbation(made, client=cluster_client, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1] > 0
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_an_error_of_a_fit_arrives_with_its_cure(made, client):
+def test_an_error_of_a_fit_arrives_with_its_cure(made, cluster_client):
     _, effects, _, embedding = made
     other = GeneEmbedding(
         vectors=embedding.vectors[:3], genes=("X1", "X2", "X3"), rows=np.arange(3), card=EmbeddingCard(name="elsewhere")
     )
     errors = []
-    for workers in (None, client):
+    for workers in (None, cluster_client):
         with pytest.raises(EmbeddingError) as caught:
             cross_validate(EffectModel([other]), effects, folds=2, baselines={"mean": MeanEffect()}, client=workers)
         errors.append(caught.value)

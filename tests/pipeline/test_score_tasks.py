@@ -5,7 +5,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
-from tests._spread import PLACES, KillsOne, digest, small_cluster, somewhere
+from tests._spread import KillsOne, digest
 
 import perturbridge as pb
 from perturbridge.effects import EffectModel, NearestNeighbors
@@ -19,12 +19,6 @@ from perturbridge.pipeline._evaluate import evaluate_candidates
 from perturbridge.pipeline._rank_tests import _groups, real_rank_contrast
 
 TESTED = 8
-
-
-@pytest.fixture(scope="module")
-def client():
-    with small_cluster() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -80,32 +74,28 @@ def scored_from_files(made):
     return told(from_files(made))
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_scores_are_those_of_one_process_to_the_last_bit(made, halves, scored, client, place):
-    with somewhere(place, client) as workers:
-        found = score(made, halves, client=workers)
+def test_scores_are_those_of_one_process_to_the_last_bit(made, halves, scored, elsewhere):
+    found = score(made, halves, client=elsewhere)
     assert told(found) == scored
     assert "technical_duplicate" in found.scores.model
     assert found.workers
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_files_of_cells_are_summed_tested_and_scored_the_same(made, scored_from_files, client, place):
-    with somewhere(place, client) as workers:
-        assert told(from_files(made, client=workers)) == scored_from_files
+def test_files_of_cells_are_summed_tested_and_scored_the_same(made, scored_from_files, elsewhere):
+    assert told(from_files(made, client=elsewhere)) == scored_from_files
 
 
-def test_a_worker_that_is_killed_changes_no_bit(made, halves, scored, client):
-    kills = KillsOne(client)
-    assert told(score(made, halves, client=client, progress=kills)) == scored
+def test_a_worker_that_is_killed_changes_no_bit(made, halves, scored, cluster_client):
+    kills = KillsOne(cluster_client)
+    assert told(score(made, halves, client=cluster_client, progress=kills)) == scored
     done, total = kills.killed_at
     assert done < total == len(score(made, halves).baselines) + 3
 
 
-def test_rank_tests_are_those_of_all_cells_at_once(made, client):
+def test_rank_tests_are_those_of_all_cells_at_once(made, cluster_client):
     _, screen, effects, predictions = made
     names = predictions[0].perturbations
-    found = real_rank_contrast(screen, effects, names, seed=0, client=client)
+    found = real_rank_contrast(screen, effects, names, seed=0, client=cluster_client)
     codes = {name: i for i, name in enumerate(screen.perturbations)}
     cells = [values_of_cells(screen, np.flatnonzero(screen.perturbation_codes == codes[name])) for name in names]
     controls = values_of_cells(screen, np.flatnonzero(screen.perturbation_codes == -1))
@@ -129,7 +119,7 @@ def test_groups_hold_every_perturbation_once_in_order(made, n_tasks):
     assert n_tasks == 1 or len(groups) >= n_tasks or len(groups) == len(names)
 
 
-def test_a_prediction_that_does_not_fit_is_refused_with_its_cure_from_a_worker(made, client):
+def test_a_prediction_that_does_not_fit_is_refused_with_its_cure_from_a_worker(made, cluster_client):
     _, _, effects, predictions = made
     fewer = pb.Prediction(
         perturbations=predictions[0].perturbations,
@@ -140,7 +130,7 @@ def test_a_prediction_that_does_not_fit_is_refused_with_its_cure_from_a_worker(m
         model="fewer genes",
     )
     with pytest.raises(DataError, match="49 predicted and 50 measured genes have 49 in common") as caught:
-        evaluate_candidates([Candidate(prediction=fewer)], effects, client=client)
+        evaluate_candidates([Candidate(prediction=fewer)], effects, client=cluster_client)
     assert "exactly the measured genes" in caught.value.cure
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from tests._spread import PLACES, KillsOne, small_cluster, somewhere
+from tests._spread import KillsOne
 from tests.transport._worlds import make_world
 from threadpoolctl import threadpool_limits
 
@@ -17,12 +17,6 @@ from perturbridge.transport import AlignmentSettings, align_latent
 from perturbridge.transport._many import _align_batch
 
 N = 30
-
-
-@pytest.fixture(scope="module")
-def client():
-    with small_cluster() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +65,8 @@ def here(world, guide):
     return digest(align(world, guide))
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_bits_are_those_of_one_process(world, guide, here, client, place):
-    with somewhere(place, client) as workers:
-        assert digest(align(world, guide, client=workers)) == here
+def test_the_bits_are_those_of_one_process(world, guide, here, elsewhere):
+    assert digest(align(world, guide, client=elsewhere)) == here
 
 
 def test_the_number_of_threads_changes_no_bit():
@@ -91,16 +83,16 @@ def test_the_digest_sees_another_seed(world, guide, here):
     assert digest(align(world, guide, settings=AlignmentSettings(seed=1))) != here
 
 
-def test_a_worker_that_is_killed_changes_no_bit(world, guide, here, client):
-    kills = KillsOne(client)
-    assert digest(align(world, guide, client=client, progress=kills)) == here
+def test_a_worker_that_is_killed_changes_no_bit(world, guide, here, cluster_client):
+    kills = KillsOne(cluster_client)
+    assert digest(align(world, guide, client=cluster_client, progress=kills)) == here
     done, total = kills.killed_at
     assert done < total == N
 
 
-def test_progress_counts_perturbations(world, client):
+def test_progress_counts_perturbations(world, cluster_client):
     seen = []
-    align(world, None, client=client, progress=lambda done, total: seen.append((done, total)))
+    align(world, None, client=cluster_client, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (N, N)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 

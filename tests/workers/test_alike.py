@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
-import dask
 import numpy as np
 import pytest
-from tests._spread import PLACES, small_cluster, somewhere
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from perturbridge.errors import DataError
 from perturbridge.workers import map_alike
-
-
-@pytest.fixture(scope="module")
-def client():
-    """Workers that would use two threads, where Dask by itself sees to one."""
-    names = (f"distributed.nanny.pre-spawn-environ.{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL"))
-    with dask.config.set(dict.fromkeys(names, 2)), small_cluster() as made:
-        yield made
 
 
 def threads_and_process(task, shared):
@@ -36,21 +26,13 @@ def refuses(task, shared):
     return task
 
 
-def two_threads():
-    threadpool_limits(limits=2)
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_every_task_has_one_thread_and_the_setting_comes_back(client, place):
-    matrix = np.ones((60, 60))
+def test_every_task_has_one_thread_and_the_setting_comes_back(elsewhere):
     with threadpool_limits(limits=2):
         before = threadpool_info()
-        processes = ProcessPoolExecutor(2, initializer=two_threads)
-        with processes if place == "processes" else somewhere(place, client) as workers:
-            found = map_alike(workers, threads_and_process, range(12), shared=matrix)
+        found = map_alike(elsewhere, threads_and_process, range(12), shared=np.ones((60, 60)))
         assert threadpool_info() == before
     assert {n for n, _ in found} == {1}
-    assert ({pid for _, pid in found} == {os.getpid()}) == (place == "threads")
+    assert ({pid for _, pid in found} == {os.getpid()}) == isinstance(elsewhere, ThreadPoolExecutor)
 
 
 def test_this_process_has_one_thread_too():
@@ -60,10 +42,9 @@ def test_this_process_has_one_thread_too():
     assert found == (1, os.getpid())
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_an_error_of_ours_arrives_with_its_cure(client, place):
-    with somewhere(place, client) as workers, pytest.raises(DataError, match="Task 2 holds 1 broken value") as caught:
-        map_alike(workers, refuses, range(4))
+def test_an_error_of_ours_arrives_with_its_cure(elsewhere):
+    with pytest.raises(DataError, match="Task 2 holds 1 broken value") as caught:
+        map_alike(elsewhere, refuses, range(4))
     assert caught.value.cure == "Mend it."
 
 
