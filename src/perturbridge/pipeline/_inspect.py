@@ -30,7 +30,11 @@ _BYTES_PER_PAIR = 40.0
 
 
 def inspect(config: RunConfig) -> dict[str, Any]:
-    """Describe a screen as it will be read, with the coverage of each embedding; reads labels and a sample of the values."""
+    """Describe a screen as it will be read, with the coverage of each embedding; reads labels and a sample of the values.
+
+    No worker could help: what is found out about all values (damaged ones, empty cells, knock-down of the targets) comes with the pass of
+    `pseudobulk`, which takes workers.
+    """
     screen = load_screen(config)
     genes = sorted({gene for name in screen.perturbations for gene in name.genes})
     embeddings = load_embeddings(config)

@@ -56,6 +56,9 @@ def make_split(
     `folds` is not given; strata are `"seen elsewhere"` and `"unseen"`. `split_screen` gives the two sides. Levels without
     controls or without perturbed cells are never held out.
 
+    No value of a cell is read, so that there is nothing to spread over workers; the dearest split, by similarity, groups all perturbations
+    in one go.
+
     Parameters
     ----------
     perturbations
