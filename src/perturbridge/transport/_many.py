@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Beside", "align_many"]
 
-# A tenth of a second of work: next to it neither sending a task nor a worker that is lost with it costs much.
-_CELLS_OF_TASK = 2_000
+# A quarter of a second of work: next to it neither sending a task nor a worker that is lost with it costs much.
+_CELLS_OF_TASK = 4_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
