@@ -14,6 +14,7 @@ from ._options import (
     Drop,
     Embedding,
     Json,
+    Memory,
     MinCells,
     Overwrite,
     Seed,
@@ -59,6 +60,7 @@ def run(
     device: Annotated[str, typer.Option(help="Where the latent is trained: auto, cpu or cuda.")] = "auto",
     seed: Seed = 0,
     dask: Dask = None,
+    memory: Memory = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -93,7 +95,13 @@ def run(
         config = pipeline.config_from_mapping({"screen": screen, **given})
     with workers_behind(dask) as workers, progress_bars() as progress:
         done = pipeline.run(
-            config, out, overwrite=overwrite, command=" ".join(sys.argv), client=workers, progress=progress
+            config,
+            out,
+            overwrite=overwrite,
+            command=" ".join(sys.argv),
+            client=workers,
+            memory=memory,
+            progress=progress,
         )
     if as_json:
         print_json(done.manifest)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge.errors import DataError
 from perturbridge.screens import describe_screen
+from perturbridge.values import Finding
+from perturbridge.workers import Forecast, as_bytes, show_bytes
 
 from ._embedding_files import coverage_report
 from ._inputs import computed_names, load_embeddings, load_screen
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._config import RunConfig
 
-__all__ = ["forecast", "inspect", "next_command"]
+__all__ = ["check_memory", "forecast", "inspect", "next_command"]
 
 # Fitted to runs of 10 to 600 perturbations and 160 to 3,000 genes; half and double are within what machines differ by.
 _BASE_SECONDS, _BASE_BYTES = 6.0, 390e6
@@ -73,6 +76,40 @@ def forecast(screen: Screen, embeddings: list[GeneEmbedding], *, folds: int) -> 
     size += _BYTES_PER_PAIR * n**2 * max(len(embeddings), 1) + 2 * vectors
     seconds = _BASE_SECONDS + _SECONDS_PER_VALUE * n_values + _SECONDS_PER_ENTRY_AND_FIT * n * n_genes * (folds + 1)
     return {"cpu_seconds": float(np.round(seconds, 1)), "memory_bytes": int(size), "n_values": n_values}
+
+
+def check_memory(
+    screen: Screen, embeddings: list[GeneEmbedding], *, folds: int, memory: str | int
+) -> tuple[Forecast, tuple[Finding, ...]]:
+    """Compare what a run takes with a budget, before it starts.
+
+    Parameters
+    ----------
+    screen, embeddings, folds
+        As in `forecast`.
+    memory
+        The budget, such as `"16GB"`.
+
+    Returns
+    -------
+    tuple
+        The forecast, and a warning where it is above the budget by less than its own error, a factor of 2.
+
+    Raises
+    ------
+    DataError
+        If even half of the forecast is above the budget.
+    """
+    budget, expected = as_bytes(memory), forecast(screen, embeddings, folds=folds)["memory_bytes"]
+    n = len(screen.perturbations)
+    told = Forecast(step="Run", parts={f"{n:,} perturbations x {screen.n_genes:,} genes": expected}, budget=budget)
+    what = f"A run on {n:,} perturbations and {screen.n_genes:,} genes takes about {show_bytes(expected)} of memory, give or take a factor of 2; {show_bytes(budget)} are allowed."
+    if expected > 2 * budget:
+        cure = f"Allow {show_bytes(expected)}, or use fewer perturbations or genes; `perturbridge pseudobulk --memory` sums the screen in any memory."
+        raise DataError(what, cure=cure)
+    if expected <= budget:
+        return told, ()
+    return told, (Finding(level="warning", code="memory", message=what),)
 
 
 def next_command(config: RunConfig, *, drop_small: bool) -> str:

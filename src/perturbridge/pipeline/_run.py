@@ -26,6 +26,7 @@ from ._folder import new_folder
 from ._gates import gate_findings, profile_gates
 from ._held_out_cells import fold_records, holds_out_cells, write_held_out
 from ._inputs import load_effects, load_screen, load_sources
+from ._inspect import check_memory
 from ._manifest import environment, write_json
 from ._own_sources import embeddings_of, measured_coverage
 from ._perturbation_facts import perturbation_facts
@@ -78,6 +79,7 @@ def run(
     overwrite: bool = False,
     command: str = "",
     client: object = None,
+    memory: str | int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
     """Read, sum, cross-validate against every baseline, fit on all perturbations, predict cells behind the gate, write a run folder.
@@ -95,6 +97,9 @@ def run(
     client
         A `dask.distributed.Client` or an executor: sums, fits and scores of the folds, alignments and cell distances are spread over its
         workers; default this process. It is no setting of the run: the results are the same to the last bit.
+    memory
+        Budget of this process and of each worker, `"16GB"`: sums that do not fit are made in several passes; a run that takes more than twice
+        as much by its forecast is refused before it starts, and one that is near gets a finding. Like `client` no setting of the run.
     progress
         Called with a stage (`"cells"`, `"fits"`), steps done and steps in all.
 
@@ -107,9 +112,16 @@ def run(
     tell, workers = progress or (lambda _stage, _done, _total: None), as_workers(client)
     with new_folder(out, overwrite=overwrite) as folder:
         screen = load_screen(config)
-        effects = load_effects(config, screen, client=workers, progress=lambda done, total: tell("cells", done, total))
         sources = load_sources(config, screen)
         embeddings = embeddings_of(sources)
+        near = () if memory is None else check_memory(screen, embeddings, folds=config.folds, memory=memory)[1]
+        effects = load_effects(
+            config,
+            screen,
+            client=workers,
+            memory=memory,
+            progress=lambda done, total: tell("cells", done, total),
+        )
         covered = [_covered(source, effects, screen) for source in sources]
         model = EffectModel(sources, kernel=config.kernel, seed=config.seed)
         asked = config.split_file
@@ -136,7 +148,7 @@ def run(
         manifest["embeddings"] = covered
         gates = profile_gates(effects, embeddings, split=validation.split)
         manifest["gates"] = [check.as_json() for check in gates]
-        manifest["findings"] += _findings(gate_findings(gates))
+        manifest["findings"] += _findings((*near, *gate_findings(gates)))
         manifest["perturbations"] = perturbation_facts(effects, validation.split, embeddings)
         manifest["cell_level"] = None if cells is None else cells.as_json()
         manifest["levels"] = None if levels is None else levels.as_json()
