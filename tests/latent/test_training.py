@@ -21,7 +21,7 @@ from perturbridge.latent._rows import choose_rows
 from perturbridge.latent.cells._order import Batches, Blocks, epoch_order
 from perturbridge.latent.training._adam import Adam
 from perturbridge.latent.training._schedule import kl_weight, learning_rate
-from perturbridge.latent.training._world import resolve_device
+from perturbridge.latent.training._device import resolve_device
 
 from .conftest import QUICK, SMALL
 

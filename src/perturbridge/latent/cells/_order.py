@@ -39,24 +39,28 @@ class Plan:
     ----------
     block_rows
         Rows in a block.
+    first
+        Number of the first block.
     groups
-        Group of each block `(n_blocks,)`.
+        Group of each block from there on `(n_blocks,)`.
     """
 
     block_rows: int
+    first: int
     groups: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, n_cells: int, blocks: Blocks, *, rng: np.random.Generator) -> Plan:
-        """Deal shuffled blocks to groups."""
-        n_blocks = -(-n_cells // blocks.rows)
+    def draw(cls, low: int, high: int, *, blocks: Blocks, rng: np.random.Generator) -> Plan:
+        """Deal shuffled blocks of the rows from low to high (excluded) to groups."""
+        first = low // blocks.rows
+        n_blocks = -(-high // blocks.rows) - first
         groups = np.empty(n_blocks, dtype=np.int64)
         groups[rng.permutation(n_blocks)] = np.arange(n_blocks) // blocks.together
-        return cls(blocks.rows, groups)
+        return cls(blocks.rows, first, groups)
 
     def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Group of each row."""
-        found: NDArray[np.int64] = self.groups[rows // self.block_rows]
+        found: NDArray[np.int64] = self.groups[rows // self.block_rows - self.first]
         return found
 
     def members(self, rows: NDArray[np.int64], group: int) -> NDArray[np.int64]:
@@ -65,21 +69,23 @@ class Plan:
 
     def is_same(self, other: Plan) -> bool:
         """True if the blocks are dealt alike."""
-        return self.block_rows == other.block_rows and np.array_equal(self.groups, other.groups)
+        same = (self.block_rows, self.first) == (other.block_rows, other.first)
+        return same and np.array_equal(self.groups, other.groups)
 
 
 def epoch_order(
-    rows: NDArray[np.int64], *, seed: int, epoch: int, blocks: Blocks | None = None
+    rows: NDArray[np.int64], *, seed: int, epoch: int, blocks: Blocks | None = None, share: tuple[int, int] = (0, 1)
 ) -> tuple[NDArray[np.int64], Plan | None]:
-    """Shuffle rows; the order depends on `(seed, epoch)` and on nothing else.
+    """Shuffle the rows of a share, by its number and how many there are; the order depends on `(seed, epoch, share)` and on nothing else.
 
     Without `blocks` every order is equally likely. With them, whole blocks are dealt to groups and rows shuffled within a group, so
     that a reader needs one group at a time; the plan says which.
     """
-    rng = np.random.default_rng((seed, epoch, 0))
+    rng = np.random.default_rng((seed, epoch, 0) if share[1] == 1 else (seed, epoch, 0, *share))
     if blocks is None:
         return rng.permutation(rows), None
-    plan = Plan.draw(int(rows.max()) + 1, blocks, rng=rng)
+    # A share alone has all blocks from the start of the file on, others begin with their own.
+    plan = Plan.draw(0 if share[1] == 1 else int(rows.min()), int(rows.max()) + 1, blocks=blocks, rng=rng)
     shuffled = rng.permutation(rows)
     return shuffled[np.argsort(plan.group_of(shuffled), kind="stable")], plan
 

@@ -1,0 +1,105 @@
+"""Joining the processes that `torchrun` started, and leaving them again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from torch import distributed
+
+from perturbridge.errors import FitError
+
+from ._world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    import torch
+
+__all__ = ["WAIT", "joined_world"]
+
+# A process that is killed is noticed at once. One that hangs, or whose machine is gone, is waited for so long: longer than one can be behind
+# the others because its rows lie on a slower disk.
+WAIT = timedelta(minutes=15)
+
+
+@contextmanager
+def joined_world(device: torch.device, *, checkpoint: Path | None = None, wait: timedelta = WAIT) -> Iterator[World]:
+    """Join the processes that `torchrun` started, if it did, and leave them again if this call joined them.
+
+    Parameters
+    ----------
+    device
+        Where this process computes: gloo joins processors, nccl joins GPUs.
+    checkpoint
+        File that keeps the run, which an error names.
+    wait
+        How long others may take to come or to answer.
+
+    Raises
+    ------
+    FitError
+        If the processes do not find one another, or this one is told to stop because another has ended.
+    """
+    if distributed.is_initialized():
+        yield World(distributed.get_rank(), distributed.get_world_size(), device, checkpoint)
+        return
+    rank, size = _announced()
+    if size == 1:
+        yield World(device=device, checkpoint=checkpoint)
+        return
+    world = World(rank, size, device, checkpoint)
+    on_gpu = device.type == "cuda"
+    try:
+        distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=wait, device_id=device if on_gpu else None)
+    except (RuntimeError, ValueError) as error:
+        words = str(error).partition("\n")[0]
+        problem = f"{size} processes were announced but do not find one another: {words.rstrip('.')}."
+        raise FitError(problem, cure="Start them with torchrun, or unset WORLD_SIZE.") from error
+    with _told_to_stop(world):
+        try:
+            yield world
+        except BaseException:
+            # Leaving a group of GPUs waits for those that are gone; the end of the process does not.
+            if not on_gpu:
+                distributed.destroy_process_group()
+            raise
+        distributed.destroy_process_group()
+
+
+def _announced() -> tuple[int, int]:
+    """Number of this process and how many there are, as the environment has them."""
+    try:
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        rank = int(os.environ.get("RANK", "0")) if size != 1 else 0
+    except ValueError:
+        size, rank = 0, 0
+    if not 0 <= rank < size:
+        told = ", ".join(f"{name}={os.environ.get(name, '')!r}" for name in ("WORLD_SIZE", "RANK"))
+        problem = f"The environment announces processes that cannot be: {told}."
+        raise FitError(problem, cure="Start them with torchrun, or unset WORLD_SIZE.")
+    return rank, size
+
+
+@contextmanager
+def _told_to_stop(world: World) -> Iterator[None]:
+    """Turn SIGTERM, which torchrun sends to those that are left over, into an error of ours for as long as this lasts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        how = "the job was told to stop (SIGTERM)"
+        raise world.lost(how)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
