@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import distributed
 
+from perturbridge._processes import announced
 from perturbridge.errors import FitError
 
 from ._world import World
@@ -50,7 +50,7 @@ def joined_world(device: torch.device, *, checkpoint: Path | None = None, wait: 
     if distributed.is_initialized():
         yield World(distributed.get_rank(), distributed.get_world_size(), device, checkpoint)
         return
-    rank, size = _announced()
+    rank, size = announced()
     if size == 1:
         yield World(device=device, checkpoint=checkpoint)
         return
@@ -71,20 +71,6 @@ def joined_world(device: torch.device, *, checkpoint: Path | None = None, wait: 
                 distributed.destroy_process_group()
             raise
         distributed.destroy_process_group()
-
-
-def _announced() -> tuple[int, int]:
-    """Number of this process and how many there are, as the environment has them."""
-    try:
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        rank = int(os.environ.get("RANK", "0")) if size != 1 else 0
-    except ValueError:
-        size, rank = 0, 0
-    if not 0 <= rank < size:
-        told = ", ".join(f"{name}={os.environ.get(name, '')!r}" for name in ("WORLD_SIZE", "RANK"))
-        problem = f"The environment announces processes that cannot be: {told}."
-        raise FitError(problem, cure="Start them with torchrun, or unset WORLD_SIZE.")
-    return rank, size
 
 
 @contextmanager

@@ -198,6 +198,8 @@ def _close_epoch(run: Run, state: RunState, modules: nn.Module) -> None:
     if not math.isfinite(record["loss"]):
         problem = f"The loss is {record['loss']} in epoch {record['epoch']}."
         raise FitError(problem, cure="Lower learning_rate, or set clip_norm, such as 100.")
+    # Unlike processors round differently; the weights do not drift apart for longer than an epoch.
+    run.world.follow(modules.parameters())
     if len(run.held_rows):
         modules.eval()
         record |= held_out(run.module, run.held, run.held_rows, seed=(WATCH_NOISE, run.training.seed), world=run.world)

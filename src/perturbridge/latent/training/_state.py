@@ -73,6 +73,7 @@ def write_state(path: Path, state: RunState, *, modules: nn.Module, optimizer: A
         "since_best": state.since_best,
         "stopped": state.stopped,
         "shares": state.shares,
+        "parts": list(state.sums),
         "history": state.history,
     }
     payload = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"run": json.dumps(about)})
@@ -128,7 +129,7 @@ def read_state(payload: bytes, *, path: Path, modules: nn.Module, optimizer: Ada
         since_best=about["since_best"],
         stopped=about["stopped"],
         shares=about["shares"],
-        sums=part("sums."),
+        sums={name: tensors[f"sums.{name}"] for name in about["parts"]},
         history=about["history"],
     )
 

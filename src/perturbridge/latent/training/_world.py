@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -100,7 +101,9 @@ class World:
         try:
             yield
         except RuntimeError as error:
-            how = f"does not answer ({str(error).partition(chr(10))[0]})"
+            # "[pair.cc:537] Connection reset by peer. Advice …": neither the place nor the advice is for a person who trains a model.
+            words = re.sub(r"^\[[^]]*\] *", "", str(error)).partition("\n")[0].partition(". ")[0]
+            how = f"does not answer ({words})"
             raise self.lost(how) from error
 
     def lost(self, how: str) -> FitError:

@@ -1,0 +1,105 @@
+"""`torchrun … -m perturbridge latent fit`, as a person types it, with one of the processes killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from perturbridge.cli import main
+
+from ._together import ROOT, small_screen
+from .test_processes import write_store
+
+CONFIG = """
+[architecture]
+n_latent = 4
+n_hidden = 24
+
+[training]
+epochs = 15
+batch_size = 64
+precision = "fp32"
+block_rows = 16
+shuffle_rows = 64
+checkpoint_steps = 5
+"""
+
+
+def start(folder, out, *arguments):
+    command = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "perturbridge",
+        "latent",
+        "fit",
+    ]
+    files = [folder / "screen.zarr", "-o", folder / out, "--config", folder / "latent.toml", "--stream", "--json"]
+    return subprocess.Popen(
+        [sys.executable, *command, *(str(file) for file in files), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def last_child(parent):
+    table = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    return max(int(pid) for above, pid in (line.split() for line in table.splitlines()) if int(above) == parent)
+
+
+def test_a_run_of_two_ends_clearly_when_one_is_killed_and_goes_on_to_the_same_model(tmp_path):
+    write_store(small_screen(), tmp_path / "screen.zarr")
+    (tmp_path / "latent.toml").write_text(CONFIG)
+    file = tmp_path / "run.safetensors"
+    kept = ("--checkpoint", str(file))
+    running = start(tmp_path, "model", *kept)
+    while not file.exists():
+        assert running.poll() is None, running.communicate()[1]
+        time.sleep(0.02)
+    os.kill(last_child(running.pid), signal.SIGKILL)
+    killed = time.monotonic()
+    out, err = running.communicate(timeout=120)
+    assert time.monotonic() - killed < 60
+    assert running.returncode != 0
+    assert "error: Process 0 of 2 stops: another one has ended or " in err
+    assert f"Start the same command again: it goes on from the checkpoint {file}" in err
+    assert not out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latent.toml", "run.safetensors", "screen.zarr"]
+    before = file.read_bytes()
+    said = []
+    for folder, arguments in (("model", kept), ("whole", ())):
+        ended = start(tmp_path, folder, *arguments)
+        out, err = ended.communicate(timeout=300)
+        assert ended.returncode == 0, err
+        said.append(json.loads(out))
+    assert file.read_bytes() != before
+    assert said[0]["last"] == pytest.approx(said[1]["last"], rel=1e-6)
+    assert said[0]["epochs"] == 15
+    for name in ("model.json", "model.safetensors"):
+        assert (tmp_path / "model" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command", [("run",), ("audit",), ("latent", "encode", "model"), ("latent", "diagnose", "model")]
+)
+def test_what_is_not_spread_is_refused_under_torchrun(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    out = () if command[-2:] == ("diagnose", "model") else ("-o", str(tmp_path / "out"))
+    assert main([*command, str(tmp_path / "screen.h5ad"), *out]) == 2
+    said = capsys.readouterr().err
+    assert f"perturbridge {' '.join(c for c in command if c != 'model')} was started 2 times, this is process 1" in said
+    assert "without torchrun" in said
+    assert not (tmp_path / "out").exists()
