@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["MemoryReader", "chunks", "load_rows"]
 
 ROWS_PER_READ = 8192
+# Rows between two that are wanted, beyond which reading them costs more than another read.
+WIDEST_GAP = 256
 
 
 class MemoryReader:
@@ -48,11 +50,12 @@ class MemoryReader:
 
 
 def chunks(source: CountSource, rows: NDArray[np.int64]) -> Iterator[tuple[RowChunk, NDArray[np.int64]]]:
-    """Read ascending rows a stretch at a time; give each stretch with the positions in it that were asked for."""
+    """Read ascending rows a stretch at a time, wide gaps left out; give each stretch with the positions in it that were asked for."""
+    gaps = np.append(np.flatnonzero(np.diff(rows) > WIDEST_GAP) + 1, len(rows))
     first = 0
     while first < len(rows):
         low = int(rows[first])
-        last = int(np.searchsorted(rows, low + ROWS_PER_READ))
+        last = int(min(np.searchsorted(rows, low + ROWS_PER_READ), gaps[np.searchsorted(gaps, first, side="right")]))
         high = int(rows[last - 1]) + 1
         yield source.read_rows(low, high), rows[first:last] - low
         first = last
