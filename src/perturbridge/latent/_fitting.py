@@ -14,6 +14,7 @@ from ._groupings import n_states
 from ._noise import generator
 from ._opening import blocks_of, make_dataset, screen_mark
 from ._preparation import prepare
+from .cells._deal import owners
 from .cells._own import OwnCells
 from .cells._table import GeneMap
 from .cells._totals import Totals, totals
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from perturbridge.values import Screen
 
     from ._preparation import Prepared, Request
+    from ._training import Training
     from .training._world import World
 
 __all__ = ["fit"]
@@ -49,7 +51,6 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
         If the values do not fit the likelihood, cells lack a label, or training fails.
     """
     ready = prepare(screen, request)
-    genes = GeneMap(None, screen.n_genes)
     module = Vae(
         ready.sizes,
         architecture=request.architecture,
@@ -62,7 +63,7 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
     module.low = resolve_low(request.training.precision, device)
     with joined_world(device, checkpoint=request.training.checkpoint) as world:
         world.check_alike(ready.fingerprint)
-        found = _totals(screen, ready.chosen.seen, genes=genes, world=world)
+        found = _totals(screen, ready.chosen.seen, training=request.training, world=world)
         if request.architecture.library == "latent":
             context = ready.codes.context[ready.chosen.seen]
             module.library_prior = torch.from_numpy(found.library_prior(context, len(ready.contexts)))
@@ -96,15 +97,17 @@ def fit(screen: Screen, request: Request, *, progress: Callable[[int, int], None
     )
 
 
-def _totals(screen: Screen, rows: NDArray[np.int64], *, genes: GeneMap, world: World) -> Totals:
-    """Sums of all cells of the fit, of which each process reads a stretch."""
-    own = slice(*world.stretch(len(rows)))
-    found = totals(screen.source, rows[own], genes=genes)
+def _totals(screen: Screen, rows: NDArray[np.int64], *, training: Training, world: World) -> Totals:
+    """Sums of all cells of the fit, of which each process reads its own."""
+    genes = GeneMap(None, screen.n_genes)
     if world.size == 1:
-        return found
+        return totals(screen.source, rows, genes=genes)
+    own = owners(rows, world.size, n_cells=screen.n_cells, blocks=blocks_of(training)) == world.rank
+    found = totals(screen.source, rows[own], genes=genes)
     library, fractional = torch.zeros(2, len(rows), dtype=torch.float64, device=world.device)
-    library[own] = torch.from_numpy(found.library).to(world.device)
-    fractional[own] = torch.from_numpy(found.fractional).to(world.device, torch.float64)
+    mine = torch.from_numpy(np.flatnonzero(own)).to(world.device)
+    library[mine] = torch.from_numpy(found.library).to(world.device)
+    fractional[mine] = torch.from_numpy(found.fractional).to(world.device, torch.float64)
     # Each entry is a number of one process and zeros of the others: the sum is exact.
     world.add_up([library, fractional])
     return Totals(rows, library.cpu().numpy(), fractional.cpu().numpy() > 0)
@@ -135,6 +138,7 @@ def _run(screen: Screen, request: Request, ready: Prepared, *, module: Vae, worl
         penalties=nn.ModuleList(cast("list[nn.Module]", built)).to(device),
         cells=OwnCells(
             chosen.train,
+            n_cells=screen.n_cells,
             batch_size=training.batch_size,
             blocks=blocks_of(training),
             stretch=world.stretch,

@@ -88,7 +88,14 @@ def surgery(
     run = Run(
         module=module,
         penalties=nn.ModuleList(),
-        cells=OwnCells(learned, batch_size=training.batch_size, blocks=None, stretch=world.stretch, read=read),
+        cells=OwnCells(
+            learned,
+            n_cells=screen.n_cells,
+            batch_size=training.batch_size,
+            blocks=None,
+            stretch=world.stretch,
+            read=read,
+        ),
         held=read(held),
         held_rows=held,
         training=replace(training, weight_decay=0.0, checkpoint=None, stream=False),

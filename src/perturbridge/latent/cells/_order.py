@@ -39,28 +39,27 @@ class Plan:
     ----------
     block_rows
         Rows in a block.
-    first
-        Number of the first block.
+    n_shares
+        Every so manieth block belongs to the share that is planned for.
     groups
-        Group of each block from there on `(n_blocks,)`.
+        Group of each of its blocks `(n_blocks,)`.
     """
 
     block_rows: int
-    first: int
+    n_shares: int
     groups: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, low: int, high: int, *, blocks: Blocks, rng: np.random.Generator) -> Plan:
-        """Deal shuffled blocks of the rows from low to high (excluded) to groups."""
-        first = low // blocks.rows
-        n_blocks = -(-high // blocks.rows) - first
+    def draw(cls, n_cells: int, blocks: Blocks, *, rng: np.random.Generator, n_shares: int = 1) -> Plan:
+        """Deal the shuffled blocks of a share to groups."""
+        n_blocks = -(-n_cells // (blocks.rows * n_shares))
         groups = np.empty(n_blocks, dtype=np.int64)
         groups[rng.permutation(n_blocks)] = np.arange(n_blocks) // blocks.together
-        return cls(blocks.rows, first, groups)
+        return cls(blocks.rows, n_shares, groups)
 
     def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Group of each row."""
-        found: NDArray[np.int64] = self.groups[rows // self.block_rows - self.first]
+        found: NDArray[np.int64] = self.groups[rows // (self.block_rows * self.n_shares)]
         return found
 
     def members(self, rows: NDArray[np.int64], group: int) -> NDArray[np.int64]:
@@ -69,7 +68,7 @@ class Plan:
 
     def is_same(self, other: Plan) -> bool:
         """True if the blocks are dealt alike."""
-        same = (self.block_rows, self.first) == (other.block_rows, other.first)
+        same = (self.block_rows, self.n_shares) == (other.block_rows, other.n_shares)
         return same and np.array_equal(self.groups, other.groups)
 
 
@@ -84,8 +83,7 @@ def epoch_order(
     rng = np.random.default_rng((seed, epoch, 0) if share[1] == 1 else (seed, epoch, 0, *share))
     if blocks is None:
         return rng.permutation(rows), None
-    # A share alone has all blocks from the start of the file on, others begin with their own.
-    plan = Plan.draw(0 if share[1] == 1 else int(rows.min()), int(rows.max()) + 1, blocks=blocks, rng=rng)
+    plan = Plan.draw(int(rows.max()) + 1, blocks, rng=rng, n_shares=share[1])
     shuffled = rng.permutation(rows)
     return shuffled[np.argsort(plan.group_of(shuffled), kind="stable")], plan
 

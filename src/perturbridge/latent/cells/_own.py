@@ -21,7 +21,7 @@ __all__ = ["Cut", "OwnCells", "Share"]
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """A stretch of the training cells.
+    """A part of the training cells.
 
     Parameters
     ----------
@@ -73,6 +73,8 @@ class OwnCells:
     ----------
     rows
         All training rows, ascending.
+    n_cells
+        Cells of the screen.
     batch_size
         Cells of a step over all shares.
     blocks
@@ -87,12 +89,13 @@ class OwnCells:
         self,
         rows: NDArray[np.int64],
         *,
+        n_cells: int,
         batch_size: int,
         blocks: Blocks | None,
         stretch: Callable[[int], tuple[int, int]],
         read: Callable[[NDArray[np.int64]], Dataset],
     ) -> None:
-        self.rows, self.blocks = rows, blocks
+        self.rows, self.n_cells, self.blocks = rows, n_cells, blocks
         self._batch_size, self._stretch, self._read = batch_size, stretch, read
         self._deal: Deal | None = None
         self._shares: list[Share] = []
@@ -101,8 +104,14 @@ class OwnCells:
         """Open the own ones of so many shares; what was held for another number is let go first."""
         if self._deal is None or self._deal.n_shares != n_shares:
             self._shares = []
-            self._deal = Deal.of(self.rows, batch_size=self._batch_size, n_shares=n_shares, blocks=self.blocks)
-            own = [(i, self.rows[self._deal.own(i)]) for i in range(*self._stretch(n_shares))]
+            self._deal = Deal.of(
+                self.rows,
+                n_cells=self.n_cells,
+                batch_size=self._batch_size,
+                n_shares=n_shares,
+                blocks=self.blocks,
+            )
+            own = [(i, self._deal.members[i]) for i in range(*self._stretch(n_shares))]
             self._shares = [Share(i, rows, self._read(rows)) for i, rows in own]
         return self._shares
 
