@@ -171,9 +171,10 @@ def three(file):
     from torch import distributed
 
     distributed.init_process_group("gloo", timeout=timedelta(seconds=4))
-    resumed = fit(watched(small_screen()), epochs=1, checkpoint=Path(file), checkpoint_steps=1)
+    # The first process reads the file for all, who may not see its folder.
+    own = Path(file) if rank() == 0 else Path(file).with_name("not_here.safetensors")
+    resumed = fit(watched(small_screen()), epochs=1, checkpoint=own, checkpoint_steps=1)
     said = {"resumed": resumed.history_}
-    said |= {name: value.double().sum().item() for name, value in resumed.fitted_.module.state_dict().items()}
     if rank() == 0:
         resumed.save(Path(file).parent / "three")
     started = time.monotonic()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import time
 import warnings
 from dataclasses import replace
 from datetime import timedelta
@@ -11,19 +13,28 @@ from datetime import timedelta
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from perturbridge.errors import FitError
 from perturbridge.latent import LatentModel
+from perturbridge.latent._fitting import _run
+from perturbridge.latent._noise import generator
+from perturbridge.latent._preparation import Request, prepare
 from perturbridge.latent.cells._dataset import Dataset
 from perturbridge.latent.cells._deal import Deal
 from perturbridge.latent.cells._order import Blocks
-from perturbridge.latent.cells._own import OwnCells
-from perturbridge.latent.training._joining import joined_world
+from perturbridge.latent.cells._own import Cut, OwnCells
+from perturbridge.latent.modules._vae import Vae
+from perturbridge.latent.training._adam import Adam
+from perturbridge.latent.training._device import resolve_device
+from perturbridge.latent.training._joining import _told_to_stop, joined_world
+from perturbridge.latent.training._loop import _loss, _shared
+from perturbridge.latent.training._state import RunState
 from perturbridge.latent.training._watch import CELLS_AT_ONCE, own_held
 from perturbridge.latent.training._world import World
 
 from ._together import fit, small_screen, together, watched
-from .conftest import SMALL
+from .conftest import QUICK, SMALL
 
 ROWS = np.flatnonzero(np.arange(1100) % 7 != 3)
 
@@ -125,6 +136,43 @@ def test_processes_that_cannot_be_are_refused(monkeypatch):
         join(WORLD_SIZE="2", RANK="0")
     with pytest.raises(FitError, match="2 processes were announced but do not find one another"):
         join(WORLD_SIZE="2", RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT="0")
+
+
+def test_a_process_that_is_told_to_stop_says_so():
+    before = signal.getsignal(signal.SIGTERM)
+    words = r"Process 1 of 2 stops: .* was told to stop .* no checkpoint was named"
+    with pytest.raises(FitError, match=words), _told_to_stop(World(1, 2)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert resolve_device("auto") == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(FitError, match=r"Process 2 of this machine has no GPU of its own: there are 2\."):
+        resolve_device("cuda")
+
+
+@pytest.mark.parametrize("n_shares", [2, 3])
+def test_the_gradient_of_the_shares_is_that_of_all_their_cells(screen, n_shares):
+    request = Request(context="context", architecture=replace(SMALL, norm="layer"), training=QUICK)
+    ready = prepare(screen, request)
+    module = Vae(ready.sizes, architecture=request.architecture, source=generator(3, 0))
+    run, modules = _run(screen, request, ready, module=module, world=World()), nn.ModuleList([module])
+    optimizer, source = Adam(modules.parameters(), epsilon=1e-8, weight_decay=0.0), torch.Generator()
+    cuts = next(run.cells.steps(n_shares, seed=0, epoch=0, done=0))
+    assert len({len(cut.rows) for cut in cuts}) == 2
+    gradient, parts = _shared(run, RunState(), cuts, modules=modules, optimizer=optimizer, source=source)
+    rows = np.concatenate([cut.rows for cut in cuts])
+    whole = Cut(run.cells.shares(1)[0].data, rows, (0, len(rows)), len(rows))
+    loss, wanted = _loss(run, RunState(), whole, source=source)
+    loss.backward()
+    torch.testing.assert_close(gradient, optimizer.gradient(), rtol=1e-4, atol=1e-5)
+    assert {k: v.item() for k, v in parts.items()} == pytest.approx({k: v.item() for k, v in wanted.items()}, rel=1e-5)
 
 
 def same_weights(a, b, **tolerance):
