@@ -141,7 +141,9 @@ def two(folder, store):
     if rank() == 0:
         whole.save(folder / "whole")
     two_more = replace(SMALL, n_latent_context=2, library="latent")
-    said["means"] = fit(small_screen(), architecture=two_more, epochs=2).fitted_.context_z.tolist()
+    both = fit(small_screen(), architecture=two_more, epochs=2).fitted_
+    said |= {"means": both.context_z.tolist(), "library": both.module.library_prior.tolist()}
+    said["findings"] = [finding.code for finding in both.findings]
     said["learned"] = fit(small_screen(), epochs=6).history_
     opened, on_disk = pb.read_screen(store, context="context"), {"stream": True, "block_rows": 16, "shuffle_rows": 64}
     said["streamed"] = fit(opened, epochs=6, **on_disk).history_

@@ -238,6 +238,8 @@ def check_figures(first, second, screen):
         assert len(first[name]) == 6
         assert first[name][-1]["held_out_elbo"] == pytest.approx(alone.history_[-1]["held_out_elbo"], rel=0.01)
     two_more = fit(screen, architecture=replace(SMALL, n_latent_context=2, library="latent"), epochs=2)
+    assert first["library"] == second["library"] == two_more.fitted_.module.library_prior.tolist()
+    assert first["findings"] == second["findings"] == [finding.code for finding in two_more.fitted_.findings]
     assert np.shape(first["means"]) == two_more.fitted_.context_z.shape
     assert np.isfinite(first["means"]).all()
 
