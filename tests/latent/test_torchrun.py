@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,10 +74,11 @@ def test_a_run_of_two_ends_clearly_when_one_is_killed_and_goes_on_to_the_same_mo
     out, err = running.communicate(timeout=120)
     assert time.monotonic() - killed < 60
     assert running.returncode != 0
-    assert "error: Process 0 of 2 stops: another one has ended or " in err
+    assert re.search(r"error: Process [01] of 2 stops: another one has ended or ", err), err
     assert f"Start the same command again: it goes on from the checkpoint {file}" in err
     assert not out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["latent.toml", "run.safetensors", "screen.zarr"]
+    # A process that is killed while it writes leaves a name that begins with a dot; what has a name of its own is whole.
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["latent.toml", "run.safetensors", "screen.zarr"]
     before = file.read_bytes()
     said = []
     for folder, arguments in (("model", kept), ("whole", ())):

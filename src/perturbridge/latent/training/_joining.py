@@ -1,7 +1,8 @@
-"""Joining the processes that `torchrun` started, and leaving them again."""
+"""Joining the processes that `torchrun` started."""
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ WAIT = timedelta(minutes=15)
 
 @contextmanager
 def joined_world(device: torch.device, *, checkpoint: Path | None = None, wait: timedelta = WAIT) -> Iterator[World]:
-    """Join the processes that `torchrun` started, if it did, and leave them again if this call joined them.
+    """Join the processes that `torchrun` started, if it did; they stay together until this process ends, for further fits.
 
     Parameters
     ----------
@@ -47,29 +48,43 @@ def joined_world(device: torch.device, *, checkpoint: Path | None = None, wait: 
     FitError
         If the processes do not find one another, or this one is told to stop because another has ended.
     """
-    if distributed.is_initialized():
-        yield World(distributed.get_rank(), distributed.get_world_size(), device, checkpoint)
-        return
     rank, size = announced()
-    if size == 1:
-        yield World(device=device, checkpoint=checkpoint)
-        return
+    if distributed.is_initialized():
+        rank, size = distributed.get_rank(), distributed.get_world_size()
+    elif size > 1:
+        _join(size, device=device, wait=wait)
     world = World(rank, size, device, checkpoint)
+    if size == 1:
+        yield world
+        return
+    with _told_to_stop(world):
+        try:
+            yield world
+        except BaseException as error:
+            if device.type == "cuda":
+                # Leaving GPUs would wait for those that are gone; the end of the process does not.
+                atexit.unregister(_leave)
+            elif not isinstance(error, FitError):
+                # To a FitError all come alike. Anything else is this one's own, and those who wait for it have to learn of it.
+                _leave()
+            raise
+
+
+def _join(size: int, *, device: torch.device, wait: timedelta) -> None:
     on_gpu = device.type == "cuda"
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
     try:
-        distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=wait, device_id=device if on_gpu else None)
+        distributed.init_process_group(backend, timeout=wait, device_id=device if on_gpu else None)
     except (RuntimeError, ValueError) as error:
         words = str(error).partition("\n")[0]
         problem = f"{size} processes were announced but do not find one another: {words.rstrip('.')}."
         raise FitError(problem, cure="Start them with torchrun, or unset WORLD_SIZE.") from error
-    with _told_to_stop(world):
-        try:
-            yield world
-        except BaseException:
-            # Leaving a group of GPUs waits for those that are gone; the end of the process does not.
-            if not on_gpu:
-                distributed.destroy_process_group()
-            raise
+    # Joining a second time in one process would meet what the first time left with the launcher.
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
