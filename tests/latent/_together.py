@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from perturbridge.errors import FitError
@@ -93,7 +94,7 @@ def fit(screen, *, architecture=SMALL, penalties=(), progress=None, **changes):
 
 @dataclass(frozen=True)
 class Planted:
-    """A penalty that does what it likes in one process: `"nan"` in step 7, or `"sleep"`."""
+    """A penalty that does what it likes in step 7: `"nan"` or `"sleep"` in one process, `"stop"` in all where the environment says so."""
 
     what: str
     where: int
@@ -112,6 +113,9 @@ class _Planted(nn.Module):
 
     def forward(self, view):
         self.calls += 1
+        if self.asked.what == "stop" and self.calls == 7 and "STOP" in os.environ:
+            problem = "Stopped."
+            raise FitError(problem, cure="Go on.")
         if rank() == self.asked.where and self.calls == 7:
             if self.asked.what == "sleep":
                 time.sleep(8)
@@ -155,6 +159,16 @@ def two(folder, store):
     said["stopped"] = stopped.history_
     said["nan"] = refused(screen, epochs=2, penalties=(Planted("nan", 1),))
     said["unlike"] = refused(screen, epochs=1, seed=rank())
+    kept = {"epochs": 2, "penalties": (Planted("stop", -1),), "checkpoint_steps": 4}
+    os.environ["STOP"] = "1"
+    said["cut"] = refused(screen, **kept, checkpoint=folder / "cut.safetensors")
+    del os.environ["STOP"]
+    resumed, straight = fit(screen, **kept, checkpoint=folder / "cut.safetensors"), fit(screen, **kept)
+    said["same"] = [
+        torch.equal(value, straight.fitted_.module.state_dict()[name])
+        for name, value in resumed.fitted_.module.state_dict().items()
+    ]
+    said["same"].append(resumed.history_ == straight.history_)
     said["crowded"] = refused(screen, epochs=1, batch_size=2)
     print(json.dumps(said), flush=True)
 

@@ -195,6 +195,8 @@ def test_two_processes_learn_what_one_learns_and_survive_one_of_them(tmp_path):
         in first.said["unlike"]
     )
     assert first.said["unlike"] == second.said["unlike"]
+    assert first.said["cut"] == second.said["cut"] == "Stopped. Go on."
+    assert all([*first.said["same"], *second.said["same"]])
     assert "leave one of 2 processes 0 of them a step" in second.said["crowded"]
     killed = second.said["killed"]
     assert killed.startswith("Process 1 of 2 stops: another one has ended")
