@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from perturbridge._processes import is_first, refuse_several
+
 from ._options import Json, Overwrite, Threads
 from ._screen_options import ScreenArgument, takes_screen_settings
 
@@ -78,7 +80,7 @@ def fit(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a latent model on the training cells of a screen.
+    """Fit a latent model on the training cells of a screen; under `torchrun` several processes share the work.
 
     Example: `perturbridge latent fit screen.h5ad -o models/latent --context gem_group --penalty mmd`
     """
@@ -95,6 +97,8 @@ def fit(
     read = pipeline.config_from_mapping({"screen": screen, "split_file": split_file, **settings})
     with progress_bars() as progress:
         record = pipeline.fit_latent(read, out, settings=chosen, fold=fold, progress=progress)
+    if not is_first():
+        return
     if as_json:
         print_json(record)
         return
@@ -119,6 +123,7 @@ def encode(
 
     Example: `perturbridge latent encode models/latent screen.h5ad -o latent.h5ad`
     """
+    refuse_several("perturbridge latent encode")
     from perturbridge import pipeline
 
     from ._show import check_output, print_json, progress_bars
@@ -152,6 +157,7 @@ def diagnose(
 
     Example: `perturbridge latent diagnose models/latent screen.h5ad`
     """
+    refuse_several("perturbridge latent diagnose")
     from perturbridge import pipeline
 
     from ._show import print_json

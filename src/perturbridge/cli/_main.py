@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perturbridge._processes import refuse_several
 from perturbridge.errors import PerturbridgeError
 
 from ._align import align
@@ -37,6 +38,7 @@ def _show_version(*, value: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
     ] = False,
@@ -45,6 +47,8 @@ def _root(
 
     Start with `perturbridge demo`, or with `perturbridge inspect your_screen.h5ad`.
     """
+    if context.invoked_subcommand != "latent":
+        refuse_several(f"perturbridge {context.invoked_subcommand}")
 
 
 def build_app() -> typer.Typer:

@@ -21,7 +21,7 @@ from ._surgery import surgery
 from ._training import Training
 from .penalties._table import penalty_of
 from .saving._store import read_model, write_model
-from .training._world import resolve_device
+from .training._device import resolve_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

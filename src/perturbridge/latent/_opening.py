@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .cells._dataset import Codes
     from .cells._table import GeneMap
 
-__all__ = ["check_values", "make_dataset", "screen_mark"]
+__all__ = ["blocks_of", "check_values", "make_dataset", "screen_mark"]
 
 
 def check_values(screen: Screen, architecture: Architecture) -> None:
@@ -54,12 +54,19 @@ def make_dataset(
     training: Training | None = None,
 ) -> Dataset:
     """Cells in memory, or on disk where the training settings say so."""
-    if training is None or not training.stream:
+    blocks = None if training is None else blocks_of(training)
+    if blocks is None:
         reader = load_rows(screen.source, rows, genes=genes, device=device)
         return Dataset(reader=reader, codes=codes, device=device)
-    blocks = Blocks(training.block_rows, max(training.shuffle_rows // training.block_rows, 1))
     stream = StreamReader(screen.source, rows, genes=genes, device=device)
     return Dataset(reader=stream, codes=codes, device=device, blocks=blocks)
+
+
+def blocks_of(training: Training) -> Blocks | None:
+    """How cells are read from disk; None: they are held in memory."""
+    if not training.stream:
+        return None
+    return Blocks(training.block_rows, max(training.shuffle_rows // training.block_rows, 1))
 
 
 def screen_mark(screen: Screen) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,13 @@ from ._groupings import codes_among, grouping, known_cells
 from ._noise import generator
 from ._opening import check_values, make_dataset
 from ._rows import choose_rows
+from .cells._own import OwnCells
 from .cells._totals import totals
 from .modules._layers import Norm
 from .modules._vae import Sizes, Vae
+from .training._device import resolve_low
 from .training._loop import Run, train
-from .training._world import World, resolve_low
+from .training._world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,15 +84,22 @@ def surgery(
         prior[len(fitted.contexts) :] = own[len(fitted.contexts) :].to(prior.device)
     held, learned = _divide(fresh, training)
     device = next(module.parameters()).device
+    read, world = partial(make_dataset, screen, codes=codes, genes=genes, device=device), World(device=device)
     run = Run(
         module=module,
         penalties=nn.ModuleList(),
-        data=make_dataset(screen, learned, codes=codes, genes=genes, device=device),
-        held=make_dataset(screen, held, codes=codes, genes=genes, device=device),
-        train_rows=learned,
+        cells=OwnCells(
+            learned,
+            n_cells=screen.n_cells,
+            batch_size=training.batch_size,
+            blocks=None,
+            stretch=world.stretch,
+            read=read,
+        ),
+        held=read(held),
         held_rows=held,
         training=replace(training, weight_decay=0.0, checkpoint=None, stream=False),
-        world=World(),
+        world=world,
         fingerprint="",
     )
     module.low = resolve_low(training.precision, device)

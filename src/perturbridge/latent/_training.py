@@ -18,6 +18,9 @@ __all__ = ["Training"]
 class Training:
     """Settings of the optimizer and of the run.
 
+    Under `torchrun` each process reads and holds its own cells, ranges of rows all over the file; a step takes its share of each, and its gradient
+    is the mean over all its cells. Batch norm, `free_bits` and penalties that compare cells look at the cells of one process.
+
     Parameters
     ----------
     epochs
@@ -53,9 +56,10 @@ class Training:
     block_rows
         Cells that are read together when streaming.
     shuffle_rows
-        Cells that are shuffled among one another when streaming, twice of which are in memory.
+        Cells of a process that are shuffled among one another when streaming, twice of which are in memory.
     checkpoint
-        File in which the run is kept while it lasts; if it is there, the run goes on from it.
+        File in which the run is kept while it lasts; if it is there, the run goes on from it, in any number of processes: with as many, bit
+        for bit.
     checkpoint_steps
         Steps between two writes of it.
     seed

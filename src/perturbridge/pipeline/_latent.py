@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perturbridge._processes import is_first
 from perturbridge.errors import DataError
 from perturbridge.screens import read_split, write_latent
 
@@ -84,7 +84,7 @@ def fit_latent(
     model = settings.model()
     model.fit(screen, split=split, fold=fold, embedding=embedding, progress=_stage(progress, "steps"))
     # Under torchrun every process ends with the same model; the first one writes it.
-    if os.environ.get("RANK", "0") == "0":
+    if is_first():
         model.save(out)
     fitted = model.fitted_
     return {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perturbridge._processes import refuse_several
 from perturbridge.effects import EffectModel
 from perturbridge.errors import EmbeddingError
 from perturbridge.evaluation import referee, write_scores
@@ -107,7 +108,10 @@ def run(
     ------
     PerturbridgeError
         What the rooms raise on bad input.
+    FitError
+        If `torchrun` started it several times.
     """
+    refuse_several("A run")
     started = time.perf_counter()
     tell, workers = progress or (lambda _stage, _done, _total: None), as_workers(client)
     with new_folder(out, overwrite=overwrite) as folder:

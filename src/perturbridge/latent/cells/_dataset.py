@@ -75,9 +75,11 @@ class Dataset:
     device: torch.device
     blocks: Blocks | None = None
 
-    def order(self, rows: NDArray[np.int64], *, seed: int, epoch: int) -> NDArray[np.int64]:
-        """Return the order in which an epoch sees these rows."""
-        order, plan = epoch_order(rows, seed=seed, epoch=epoch, blocks=self.blocks)
+    def order(
+        self, rows: NDArray[np.int64], *, seed: int, epoch: int, share: tuple[int, int] = (0, 1)
+    ) -> NDArray[np.int64]:
+        """Return the order in which an epoch sees these rows, a share of all."""
+        order, plan = epoch_order(rows, seed=seed, epoch=epoch, blocks=self.blocks, share=share)
         if plan is not None and isinstance(self.reader, PlannedReader):
             self.reader.follow(plan)
         return order

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["MemoryReader", "chunks", "load_rows"]
 
 ROWS_PER_READ = 8192
+# Rows between two that are wanted, beyond which reading them costs more than another read.
+WIDEST_GAP = 256
 
 
 class MemoryReader:
@@ -33,28 +35,27 @@ class MemoryReader:
         The cells that were loaded.
     rows
         Their rows in the screen, ascending.
-    n_cells
-        Cells of the screen.
     """
 
-    def __init__(self, table: RowTable, rows: NDArray[np.int64], *, n_cells: int) -> None:
-        self.table = table
-        self._place: NDArray[np.int64] | None = None
-        if len(rows) != n_cells:
-            self._place = np.full(n_cells, -1, dtype=np.int64)
-            self._place[rows] = np.arange(len(rows))
+    def __init__(self, table: RowTable, rows: NDArray[np.int64]) -> None:
+        self.table, self._rows = table, rows
 
     def take(self, rows: NDArray[np.int64]) -> SparseRows:
         """Return these cells, in this order."""
-        return self.table.take(rows if self._place is None else self._place[rows])
+        place = np.searchsorted(self._rows, rows)
+        if not np.array_equal(self._rows.take(place, mode="clip"), rows):
+            message = "a row was asked for that is not held"
+            raise IndexError(message)
+        return self.table.take(place)
 
 
 def chunks(source: CountSource, rows: NDArray[np.int64]) -> Iterator[tuple[RowChunk, NDArray[np.int64]]]:
-    """Read ascending rows a stretch at a time; give each stretch with the positions in it that were asked for."""
+    """Read ascending rows a stretch at a time, wide gaps left out; give each stretch with the positions in it that were asked for."""
+    gaps = np.append(np.flatnonzero(np.diff(rows) > WIDEST_GAP) + 1, len(rows))
     first = 0
     while first < len(rows):
         low = int(rows[first])
-        last = int(np.searchsorted(rows, low + ROWS_PER_READ))
+        last = int(min(np.searchsorted(rows, low + ROWS_PER_READ), gaps[np.searchsorted(gaps, first, side="right")]))
         high = int(rows[last - 1]) + 1
         yield source.read_rows(low, high), rows[first:last] - low
         first = last
@@ -75,4 +76,4 @@ def load_rows(source: CountSource, rows: NDArray[np.int64], *, genes: GeneMap, d
         parts.append((indptr, column, value))
     if not parts:
         parts.append((np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)))
-    return MemoryReader(RowTable(parts, n_genes=genes.n_genes, device=device), rows, n_cells=source.shape[0])
+    return MemoryReader(RowTable(parts, n_genes=genes.n_genes, device=device), rows)

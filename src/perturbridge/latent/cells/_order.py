@@ -39,24 +39,27 @@ class Plan:
     ----------
     block_rows
         Rows in a block.
+    n_shares
+        Every so manieth block belongs to the share that is planned for.
     groups
-        Group of each block `(n_blocks,)`.
+        Group of each of its blocks `(n_blocks,)`.
     """
 
     block_rows: int
+    n_shares: int
     groups: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, n_cells: int, blocks: Blocks, *, rng: np.random.Generator) -> Plan:
-        """Deal shuffled blocks to groups."""
-        n_blocks = -(-n_cells // blocks.rows)
+    def draw(cls, n_cells: int, blocks: Blocks, *, rng: np.random.Generator, n_shares: int = 1) -> Plan:
+        """Deal the shuffled blocks of a share to groups."""
+        n_blocks = -(-n_cells // (blocks.rows * n_shares))
         groups = np.empty(n_blocks, dtype=np.int64)
         groups[rng.permutation(n_blocks)] = np.arange(n_blocks) // blocks.together
-        return cls(blocks.rows, groups)
+        return cls(blocks.rows, n_shares, groups)
 
     def group_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Group of each row."""
-        found: NDArray[np.int64] = self.groups[rows // self.block_rows]
+        found: NDArray[np.int64] = self.groups[rows // (self.block_rows * self.n_shares)]
         return found
 
     def members(self, rows: NDArray[np.int64], group: int) -> NDArray[np.int64]:
@@ -65,21 +68,22 @@ class Plan:
 
     def is_same(self, other: Plan) -> bool:
         """True if the blocks are dealt alike."""
-        return self.block_rows == other.block_rows and np.array_equal(self.groups, other.groups)
+        same = (self.block_rows, self.n_shares) == (other.block_rows, other.n_shares)
+        return same and np.array_equal(self.groups, other.groups)
 
 
 def epoch_order(
-    rows: NDArray[np.int64], *, seed: int, epoch: int, blocks: Blocks | None = None
+    rows: NDArray[np.int64], *, seed: int, epoch: int, blocks: Blocks | None = None, share: tuple[int, int] = (0, 1)
 ) -> tuple[NDArray[np.int64], Plan | None]:
-    """Shuffle rows; the order depends on `(seed, epoch)` and on nothing else.
+    """Shuffle the rows of a share, by its number and how many there are; the order depends on `(seed, epoch, share)` and on nothing else.
 
     Without `blocks` every order is equally likely. With them, whole blocks are dealt to groups and rows shuffled within a group, so
     that a reader needs one group at a time; the plan says which.
     """
-    rng = np.random.default_rng((seed, epoch, 0))
+    rng = np.random.default_rng((seed, epoch, 0) if share[1] == 1 else (seed, epoch, 0, *share))
     if blocks is None:
         return rng.permutation(rows), None
-    plan = Plan.draw(int(rows.max()) + 1, blocks, rng=rng)
+    plan = Plan.draw(int(rows.max()) + 1, blocks, rng=rng, n_shares=share[1])
     shuffled = rng.permutation(rows)
     return shuffled[np.argsort(plan.group_of(shuffled), kind="stable")], plan
 

@@ -25,6 +25,8 @@ __all__ = ["TABLE_ROWS", "GeneMap", "RowTable"]
 
 # Counts up to this one are looked up.
 TABLE_ROWS = 16
+# Of whole counts below this one ln x! is looked up too when cells are read.
+LOOKED_UP = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +116,10 @@ class RowTable:
 def _sums(indptr: NDArray[np.int64], _: NDArray[np.int32], values: NDArray[np.float32]) -> tuple[Tensor, Tensor, bool]:
     """Σ x and Σ ln x! by row, and whether every value is a whole number."""
     offsets, value = torch.from_numpy(indptr), torch.from_numpy(values).double()
-    total, log = (
-        torch.segment_reduce(of, "sum", offsets=offsets, initial=0).float() for of in (value, torch.lgamma(value + 1))
-    )
-    return total, log, bool((value == value.round()).all())
+    whole = bool((value == value.round()).all())
+    if whole and len(value) > LOOKED_UP and float(value.amax()) < LOOKED_UP:
+        each = torch.lgamma(torch.arange(1, LOOKED_UP + 1, dtype=torch.float64)).index_select(0, value.int())
+    else:
+        each = torch.lgamma(value + 1)
+    total, log = (torch.segment_reduce(of, "sum", offsets=offsets, initial=0).float() for of in (value, each))
+    return total, log, whole

@@ -63,11 +63,13 @@ class Totals:
 
 def totals(source: CountSource, rows: NDArray[np.int64], *, genes: GeneMap) -> Totals:
     """Sum ascending rows in one pass."""
-    library, fractional = [], []
+    library: list[NDArray[np.float64]] = [np.zeros(0)]
+    fractional: list[NDArray[np.bool_]] = [np.zeros(0, dtype=np.bool_)]
     for chunk, wanted in chunks(source, rows):
         indptr, _, values = genes.select(chunk)
         row = np.repeat(np.arange(chunk.n_rows), np.diff(indptr))
-        library.append(np.bincount(row, weights=values, minlength=chunk.n_rows)[wanted])
+        summed = np.bincount(row, weights=values, minlength=chunk.n_rows)
+        library.append(np.asarray(summed[wanted], dtype=np.float64))
         broken = np.bincount(row, weights=values != np.round(values), minlength=chunk.n_rows)
         fractional.append(broken[wanted] > 0)
     return Totals(rows, np.concatenate(library), np.concatenate(fractional))

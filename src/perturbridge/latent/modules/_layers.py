@@ -67,6 +67,18 @@ class Norm(nn.Module):
         self._seen = None
         return super().train(mode)
 
+    def running(self) -> list[Tensor]:
+        """Running mean and variance; nothing where there are none, or where they stay as they are."""
+        if self.batch is None or self.is_frozen:
+            return []
+        return [torch.as_tensor(self.batch.running_mean), torch.as_tensor(self.batch.running_var)]
+
+    def count(self, steps: int) -> None:
+        """Count some steps more, or fewer, than were taken."""
+        if self.batch is not None and not self.is_frozen:
+            torch.as_tensor(self.batch.num_batches_tracked).add_(steps)
+            self._seen = None if self._seen is None else self._seen + steps
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply to `(n_cells, n_columns)`."""
         if self.batch is not None:

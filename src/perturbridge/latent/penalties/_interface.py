@@ -54,7 +54,7 @@ class Penalty(Protocol):
     """A `torch.nn.Module`; its parameters are trained by the same optimizer as the model."""
 
     def __call__(self, view: StepView) -> Mapping[str, Tensor]:
-        """Return named scalars, strength and ramp included; their sum is added to the loss (nats per cell)."""
+        """Return named scalars, the same names at every step, strength and ramp included; their sum is added to the loss (nats per cell)."""
 
 
 class PenaltySpec(Protocol):

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from perturbridge._files import atomic_file
 from perturbridge.errors import FitError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunState", "read_state", "write_state"]
 
-FORMAT, VERSION = "perturbridge latent checkpoint", 1
+FORMAT, VERSION = "perturbridge latent checkpoint", 2
 
 
 @dataclass(eq=False)
@@ -40,8 +40,10 @@ class RunState:
         Epochs since then.
     stopped
         Whether training stopped early.
+    shares
+        In how many shares the cells of the epoch under way were dealt.
     sums
-        Parts of the loss, summed over the steps of the epoch under way.
+        Parts of the loss over all processes, summed over the steps of the epoch under way.
     history
         One record per epoch.
     """
@@ -51,6 +53,7 @@ class RunState:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     since_best: int = 0
     stopped: bool = False
+    shares: int = 1
     sums: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -69,6 +72,8 @@ def write_state(path: Path, state: RunState, *, modules: nn.Module, optimizer: A
         "best": state.best,
         "since_best": state.since_best,
         "stopped": state.stopped,
+        "shares": state.shares,
+        "parts": list(state.sums),
         "history": state.history,
     }
     payload = save({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"run": json.dumps(about)})
@@ -76,23 +81,38 @@ def write_state(path: Path, state: RunState, *, modules: nn.Module, optimizer: A
         temporary.write_bytes(payload)
 
 
-def read_state(path: Path, *, modules: nn.Module, optimizer: Adam, fingerprint: str) -> RunState:
+def read_state(payload: bytes, *, path: Path, modules: nn.Module, optimizer: Adam, fingerprint: str) -> RunState:
     """Read what `write_state` wrote into the modules and the optimizer, and return where the run stands.
+
+    Parameters
+    ----------
+    payload, path
+        The bytes of the file, and its name for messages.
+    modules, optimizer
+        What is set to how it was.
+    fingerprint
+        Of this run.
 
     Raises
     ------
     FitError
-        If the file is damaged, or belongs to a run with other cells or settings.
+        If the file is damaged, of another version, or belongs to a run with other cells or settings.
     """
     device = optimizer.mean.device
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            about = json.loads((file.metadata() or {}).get("run", "{}"))
-            tensors = {name: file.get_tensor(name).to(device) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
+        tensors = {name: value.to(device) for name, value in load(payload).items()}
+        about = json.loads(_metadata(payload).get("run", "{}"))
+    except (SafetensorError, ValueError) as error:
         problem = f"The checkpoint {path} cannot be read: {error}."
         raise FitError(problem, cure="Remove it to start over.") from error
-    if about.get("format") != FORMAT or about.get("version") != VERSION or about.get("fingerprint") != fingerprint:
+    if about.get("format") == FORMAT and about.get("version") != VERSION:
+        problem = (
+            f"The checkpoint {path} is of version {about.get('version')}; this program writes and reads {VERSION}."
+        )
+        raise FitError(
+            problem, cure="Finish that run with the program that began it, or remove the file to start over."
+        )
+    if about.get("format") != FORMAT or about.get("fingerprint") != fingerprint:
         problem = f"The checkpoint {path} belongs to a run with other cells, genes or settings."
         raise FitError(problem, cure="Remove it to start over, or give this run a checkpoint of its own.")
 
@@ -108,6 +128,14 @@ def read_state(path: Path, *, modules: nn.Module, optimizer: Adam, fingerprint: 
         best_weights=part("best."),
         since_best=about["since_best"],
         stopped=about["stopped"],
-        sums=part("sums."),
+        shares=about["shares"],
+        sums={name: tensors[f"sums.{name}"] for name in about["parts"]},
         history=about["history"],
     )
+
+
+def _metadata(payload: bytes) -> dict[str, str]:
+    # A safetensors file opens with the length of its header, which `load` has checked; only files give it out by name.
+    length = int.from_bytes(payload[:8], "little")
+    found: dict[str, str] = json.loads(payload[8 : 8 + length]).get("__metadata__", {})
+    return found

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
     from ._world import World
 
-__all__ = ["held_out"]
+__all__ = ["held_out", "own_held"]
 
 CELLS_AT_ONCE = 512
+
+
+def own_held(n_cells: int, world: World) -> slice:
+    """Return the held-out cells that this process looks at: whole batches, in a row, so that draws do not depend on how many processes there are."""
+    first, last = world.stretch(-(-n_cells // CELLS_AT_ONCE))
+    return slice(first * CELLS_AT_ONCE, min(last * CELLS_AT_ONCE, n_cells))
 
 
 @torch.no_grad()
@@ -33,19 +39,20 @@ def held_out(
     module
         In evaluation mode.
     data, rows
-        Cells, in the order in which they lie.
+        All cells, in the order in which they lie, and a reader of those of this process.
     seed
         Of the draws.
     world
-        The processes; they share the cells.
+        The processes; they share the cells, and all get the figures of the first.
     """
     sums = torch.zeros(3, dtype=torch.float64, device=data.device)
-    for i, start in enumerate(range(0, len(rows), CELLS_AT_ONCE)):
-        if i % world.size != world.rank:
-            continue
-        batch = data.batch(rows[start : start + CELLS_AT_ONCE])
-        terms = module(batch, Noise.whole(batch.n_cells, generator(*seed, i, device=data.device)))
+    own = own_held(len(rows), world)
+    for start in range(own.start, own.stop, CELLS_AT_ONCE):
+        batch = data.batch(rows[start : min(start + CELLS_AT_ONCE, own.stop)])
+        source = generator(*seed, start // CELLS_AT_ONCE, device=data.device)
+        terms = module(batch, Noise.whole(batch.n_cells, source))
         sums += torch.stack([terms.elbo().sum(), terms.log_likelihood.sum(), terms.kl.sum()]).double()
     world.add_up([sums])
+    world.follow([sums])
     elbo, likelihood, kl = (sums / len(rows)).tolist()
     return {"held_out_elbo": elbo, "held_out_log_likelihood": likelihood, "held_out_kl": kl}

@@ -1,10 +1,10 @@
-"""The processes of a run: one, or as many as `torchrun` started."""
+"""The processes of a run: one, or as many as `torchrun` started, and what they say to one another."""
 
 from __future__ import annotations
 
-import os
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,11 +13,12 @@ from torch import distributed
 from perturbridge.errors import FitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from torch import Tensor
 
-__all__ = ["World", "joined_world", "resolve_device", "resolve_low"]
+__all__ = ["World"]
 
 
 @dataclass(frozen=True)
@@ -28,89 +29,94 @@ class World:
     ----------
     rank, size
         Number of this process from 0, and how many there are.
+    device
+        Where messages lie.
+    checkpoint
+        File that keeps the run, which an error names.
     """
 
     rank: int = 0
     size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    checkpoint: Path | None = None
 
-    def span(self, n_cells: int) -> tuple[int, int]:
-        """First and last position (excluded) of this process among the cells of a step."""
-        return n_cells * self.rank // self.size, n_cells * (self.rank + 1) // self.size
+    def stretch(self, n: int) -> tuple[int, int]:
+        """First and last (excluded) of n things in a row that are this process's own; every one belongs to one process."""
+        return n * self.rank // self.size, n * (self.rank + 1) // self.size
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Replace each tensor by its sum over the processes, in one message per dtype."""
+        self._exchange(tensors, distributed.all_reduce)
+
+    def follow(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by that of the first process, in one message per dtype."""
+        self._exchange(tensors, lambda flat: distributed.broadcast(flat, src=0))
+
+    def tell(self, payload: bytes | None) -> bytes | None:
+        """Return what the first process passed; the others' is not looked at."""
+        if self.size == 1:
+            return payload
+        length = torch.tensor([-1 if payload is None else len(payload)], device=self.device)
+        self.follow([length])
+        if int(length) < 0:
+            return None
+        words = torch.empty(int(length), dtype=torch.uint8, device=self.device)
+        if self.rank == 0 and payload:
+            words.copy_(torch.frombuffer(bytearray(payload), dtype=torch.uint8))
+        self.follow([words])
+        return words.cpu().numpy().tobytes()
+
+    def check_alike(self, fingerprint: str) -> None:
+        """Check that all processes have the same cells and settings.
+
+        Raises
+        ------
+        FitError
+            If one has others than the first.
+        """
+        odd = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+        odd[self.rank] = self.tell(fingerprint.encode()) != fingerprint.encode()
+        self.add_up([odd])
+        others = torch.nonzero(odd).view(-1).tolist()
+        if others:
+            problem = f"{len(others)} of {self.size} processes have other cells, genes or settings than process 0, the first is process {others[0]}."
+            raise FitError(problem, cure="Start every one of them with the same command on the same file.")
+
+    def _exchange(self, tensors: Iterable[Tensor], send: Callable[[Tensor], object]) -> None:
         if self.size == 1:
             return
         by_dtype: dict[torch.dtype, list[Tensor]] = {}
         for tensor in tensors:
             by_dtype.setdefault(tensor.dtype, []).append(tensor)
         for group in by_dtype.values():
-            flat = torch.cat([tensor.reshape(-1) for tensor in group])
-            distributed.all_reduce(flat)
+            flat = torch.cat([tensor.detach().reshape(-1) for tensor in group])
+            with self._losses():
+                send(flat)
             for tensor, part in zip(group, flat.split_with_sizes([t.numel() for t in group]), strict=True):
-                tensor.copy_(part.reshape(tensor.shape))
+                tensor.detach().copy_(part.reshape(tensor.shape))
 
-
-@contextmanager
-def joined_world(device: torch.device) -> Iterator[World]:
-    """Join the processes that `torchrun` started, if it did, and leave them again if this call joined them.
-
-    Raises
-    ------
-    FitError
-        If the processes do not find one another.
-    """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    mine = False
-    if size > 1 and not distributed.is_initialized():
+    @contextmanager
+    def _losses(self) -> Iterator[None]:
+        # Both backends raise a RuntimeError that names sockets and lines of C++ where a process is gone.
         try:
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        except (RuntimeError, ValueError) as error:
-            problem = f"{size} processes were announced but do not find one another: {error}."
-            raise FitError(problem, cure="Start them with torchrun, or unset WORLD_SIZE.") from error
-        mine = True
-    try:
-        if distributed.is_initialized():
-            yield World(distributed.get_rank(), distributed.get_world_size())
-        else:
-            yield World()
-    finally:
-        if mine:
-            distributed.destroy_process_group()
+            yield
+        except RuntimeError as error:
+            # "[pair.cc:537] Connection reset by peer. Advice …": neither the place nor the advice is for a person who trains a model.
+            words = re.sub(r"^\[[^]]*\] *", "", str(error)).partition("\n")[0].partition(". ")[0]
+            how = f"does not answer ({words})"
+            raise self.lost(how) from error
 
+    def lost(self, how: str) -> FitError:
+        """Return the error of a process that is left over."""
+        problem = f"Process {self.rank} of {self.size} stops: another one has ended or {how}."
+        return FitError(problem, cure=self.cure)
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device behind `"auto"`, `"cpu"` or `"cuda"`.
-
-    Raises
-    ------
-    FitError
-        If there is no such device here.
-    """
-    there = torch.cuda.is_available()
-    if name == "auto":
-        name = "cuda" if there else "cpu"
-    if name == "cuda" and there:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    if name != "cpu":
-        problem = f"Device {name!r} was asked for; this machine {'has CUDA' if there else 'has no CUDA device'}."
-        raise FitError(problem, cure="Use 'auto', 'cpu' or, where there is one, 'cuda'.")
-    return torch.device("cpu")
-
-
-def resolve_low(precision: str, device: torch.device) -> bool:
-    """Whether matrix products are taken in bfloat16."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return _has_native_bf16()
-
-
-def _has_native_bf16() -> bool:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - read to the first flags line only
-            flags = next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return False
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+    @property
+    def cure(self) -> str:
+        """How a run that broke off goes on."""
+        if self.checkpoint is None:
+            return (
+                "Start the same command again; it starts over, for no checkpoint was named: "
+                "with --checkpoint FILE the next run goes on where it stopped."
+            )
+        return f"Start the same command again: it goes on from the checkpoint {self.checkpoint}, or starts over if there is none yet."

@@ -68,7 +68,8 @@ def _open_store(path: Path) -> Iterator[Group]:
             with warnings.catch_warnings():
                 # Whether a form is in the last specification or not is no concern of a reader.
                 warnings.simplefilter("ignore")
-                yield zarr.open_group(store, mode="r")
+                # The members alone are asked, not the summary of all of them, which takes longer to read than a stretch of cells.
+                yield zarr.open_group(store, mode="r", use_consolidated=False)
         finally:
             store.close()
     except PerturbridgeError:
