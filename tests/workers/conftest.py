@@ -1,31 +1,20 @@
-"""One small cluster for all tests of a process: starting one takes seconds."""
+"""Workers of each kind."""
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from distributed import Client, LocalCluster
 
 from perturbridge.workers import as_workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from distributed import Client
+
     from perturbridge.workers import Workers
-
-
-@pytest.fixture(scope="session")
-def cluster_client() -> Iterator[Client]:
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster) as made,
-    ):
-        yield made
 
 
 @pytest.fixture
