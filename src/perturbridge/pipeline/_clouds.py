@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from perturbridge._rng import spawn
 from perturbridge.values import CONTROL_CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -86,14 +87,12 @@ def values_of_cells(screen: Screen, rows: NDArray[np.int64]) -> Cloud:
     return np.concatenate(list(_parts(screen, rows)))
 
 
-def _parts(screen: Screen, rows: NDArray[np.int64]) -> list[Cloud]:
-    """Read log1p values of some cells, a few thousand cells of the file at a time."""
-    parts = []
-    for start in range(0, screen.n_cells, _ROWS_PER_READ):
-        own = rows[(rows >= start) & (rows < start + _ROWS_PER_READ)]
-        if len(own):
-            parts.append(_dense(screen, own))
-    return parts
+def _parts(screen: Screen, rows: NDArray[np.int64]) -> Iterator[Cloud]:
+    """Yield log1p values of some cells, ascending, a few thousand cells of the file at a time."""
+    starts = np.arange(0, screen.n_cells + _ROWS_PER_READ, _ROWS_PER_READ)
+    for low, high in pairwise(np.searchsorted(rows, starts)):
+        if low < high:
+            yield _dense(screen, rows[low:high])
 
 
 def _dense(screen: Screen, rows: NDArray[np.int64]) -> Cloud:
