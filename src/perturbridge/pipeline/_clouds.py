@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     Cloud = NDArray[np.float64]
 
-__all__ = ["paired_clouds", "values_of_cells"]
+__all__ = ["paired_clouds", "stretches_of_cells", "values_of_cells"]
 
 _N_DIMS = 20
 _BASIS_CELLS = 2000
 _CLOUD_CELLS = 200
-_ROWS_PER_READ = 4096
+_ROWS_PER_READ = 1024
 
 
 def paired_clouds(
@@ -77,17 +77,17 @@ def _clouds(
     }
     rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *chosen.values()]))
     projected = np.concatenate(
-        [np.zeros((0, axes.shape[1])), *((part - center) @ axes for part in _parts(screen, rows))]
+        [np.zeros((0, axes.shape[1])), *((part - center) @ axes for part in stretches_of_cells(screen, rows))]
     )
     return {name: projected[np.searchsorted(rows, own)] for name, own in chosen.items()}
 
 
 def values_of_cells(screen: Screen, rows: NDArray[np.int64]) -> Cloud:
     """Return log1p-CP10k of these cells `(n_rows, n_genes)`; rows ascending."""
-    return np.concatenate(list(_parts(screen, rows)))
+    return np.concatenate(list(stretches_of_cells(screen, rows)))
 
 
-def _parts(screen: Screen, rows: NDArray[np.int64]) -> Iterator[Cloud]:
+def stretches_of_cells(screen: Screen, rows: NDArray[np.int64]) -> Iterator[Cloud]:
     """Yield log1p values of some cells, ascending, a few thousand cells of the file at a time."""
     starts = np.arange(0, screen.n_cells + _ROWS_PER_READ, _ROWS_PER_READ)
     for low, high in pairwise(np.searchsorted(rows, starts)):
