@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["MAPPED_FROM", "give_back", "is_mapped", "room", "stretches", "take_rows"]
+__all__ = ["give_back", "is_large", "is_mapped", "room", "stretches", "take_rows"]
 
 # Below this a copy in memory costs nothing worth saving, and cannot be changed by whoever writes to the file.
-MAPPED_FROM = 1 << 26
+_LARGE = 1 << 26
 _STRETCH = 1 << 23
+
+
+def is_large(n_bytes: int) -> bool:
+    """True from 64 MiB on: for what had better stay on disk."""
+    return n_bytes >= _LARGE
 
 
 def _map_of(array: object) -> mmap.mmap | None:
@@ -90,7 +95,7 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         If the folder of temporary files has no room for it.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size < MAPPED_FROM:
+    if not is_large(size):
         return np.empty(shape, dtype=dtype)
     try:
         with tempfile.TemporaryFile(prefix="perturbridge-") as file:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from perturbridge._checks import nearest_names
-from perturbridge._mapped import MAPPED_FROM, give_back, room
+from perturbridge._mapped import give_back, is_large, room
 from perturbridge.errors import DataError
 
 from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
@@ -87,7 +87,7 @@ def stored_coordinates(array: Array, *, name: str) -> NDArray[np.float32]:
         As `as_coordinates`, or if there is no room for a copy where the file holds another type or is compressed.
     """
     with_plugin(array)
-    if array.ndim != 2 or 4 * array.size < MAPPED_FROM or array.dtype.kind not in "fiub":
+    if array.ndim != 2 or not is_large(4 * array.size) or array.dtype.kind not in "fiub":
         return as_coordinates(np.asarray(array[()]), name=name)
     start = array.id.get_offset() if isinstance(array, h5py.Dataset) else None
     if start is not None and array.dtype == np.dtype("<f4"):
@@ -188,7 +188,7 @@ def read_coordinates(path: str | Path) -> tuple[NDArray[np.float32], tuple[str, 
 
 
 def _array(path: Path) -> NDArray[np.float32]:
-    large = path.suffix == ".npy" and path.stat().st_size >= MAPPED_FROM
+    large = path.suffix == ".npy" and is_large(path.stat().st_size)
     loaded = np.load(path, allow_pickle=False, mmap_mode="r" if large else None)
     if large and loaded.ndim == 2 and loaded.dtype.kind in "fiub":
         return loaded if loaded.dtype == np.dtype("<f4") and loaded.flags.c_contiguous else _copied(loaded)
