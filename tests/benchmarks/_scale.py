@@ -45,7 +45,7 @@ def run(*, quick: bool) -> list[dict]:
             found = []
             for n, path in files.items():
                 out = str(folder / f"encoded-{n}.h5ad")
-                figures = measure(MODULE, "stage", stage, str(path), str(_model(folder, quick=quick)), out)
+                figures = measure(MODULE, "stage", stage, str(path), str(model_of(folder, quick=quick)), out)
                 found.append({"stage": stage, "cells": n, **figures, "load": os.getloadavg()[0]})
                 print({key: _short(value) for key, value in found[-1].items()}, file=sys.stderr, flush=True)
             rows += _with_fit(found)
@@ -59,12 +59,13 @@ def make_files(folder: Path, *, quick: bool) -> dict[int, Path]:
     for n, path in {CELLS_TO_FIT: small, **files}.items():
         if not path.exists():
             measure(MODULE, "simulate", str(path), json.dumps({"n_cells": n, **DESIGN[quick]}))
-    if not _model(folder, quick=quick).exists():
-        measure(MODULE, "fit", str(small), str(_model(folder, quick=quick)))
+    if not model_of(folder, quick=quick).exists():
+        measure(MODULE, "fit", str(small), str(model_of(folder, quick=quick)))
     return files
 
 
-def _model(folder: Path, *, quick: bool) -> Path:
+def model_of(folder: Path, *, quick: bool) -> Path:
+    """Where the model lies that encodes the files."""
     return folder / f"model-{DESIGN[quick]['n_genes']}"
 
 

@@ -166,10 +166,9 @@ class LatentModel:
         ----------
         screen
             Cells, of this or another screen.
-        refine
-            Steps on each cell's own posterior from where the encoder puts it.
-        unseen
-            What to do about contexts that were not seen in training: refuse, or encode all the same where nothing has to be told.
+        refine, unseen
+            Steps on each cell's own posterior from where the encoder puts it; whether contexts that were not seen in training are refused,
+            or encoded all the same where nothing has to be told.
         client
             Dask client or `concurrent.futures.Executor` whose workers encode ranges of cells, on CPUs; None: this process.
         progress
@@ -186,15 +185,9 @@ class LatentModel:
             If over 10 % of the genes are missing, or a context is new.
         """
         told = self.fitted_.architecture.encode_context or refine > 0
-        return encode(
-            self.fitted_,
-            screen,
-            name=self.name,
-            needs_context=told or one_of("unseen", unseen, UNSEEN) == "raise",
-            refine=refine,
-            client=client,
-            progress=progress,
-        )
+        needed = told or one_of("unseen", unseen, UNSEEN) == "raise"
+        how: dict[str, Any] = {"needs_context": needed, "refine": refine, "client": client, "progress": progress}
+        return encode(self.fitted_, screen, name=self.name, **how)
 
     def decode(
         self,
