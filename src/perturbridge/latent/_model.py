@@ -185,9 +185,15 @@ class LatentModel:
             If over 10 % of the genes are missing, or a context is new.
         """
         told = self.fitted_.architecture.encode_context or refine > 0
-        needed = told or one_of("unseen", unseen, UNSEEN) == "raise"
-        how: dict[str, Any] = {"needs_context": needed, "refine": refine, "client": client, "progress": progress}
-        return encode(self.fitted_, screen, name=self.name, **how)
+        return encode(
+            self.fitted_,
+            screen,
+            name=self.name,
+            needs_context=told or one_of("unseen", unseen, UNSEEN) == "raise",
+            refine=refine,
+            client=client,
+            progress=progress,
+        )
 
     def decode(
         self,
@@ -337,10 +343,8 @@ class LatentModel:
         ----------
         screen
             Cells.
-        n_cells
-            Sample size.
-        seed
-            Draws the sample and the noise.
+        n_cells, seed
+            Sample size, and what draws the sample and the noise.
 
         Returns
         -------
