@@ -182,7 +182,7 @@ def encode(
     z = room((n, fitted.architecture.n_latent), np.float32)
     together = workers.n * (1 if here else TASKS_PER_WORKER)
     # Ranges of whole reads: batches are the same ones however many workers there are.
-    step = CELLS_PER_READ * min(max(-(-n // (CELLS_PER_READ * together)), 1), READS_PER_TASK)
+    step = CELLS_PER_READ * (1 if here else min(max(-(-n // (CELLS_PER_READ * together)), 1), READS_PER_TASK))
     ranges = [(start, min(start + step, n)) for start in range(0, n, step)]
     for first in range(0, len(ranges), together):
         wave = ranges[first : first + together]
