@@ -3,7 +3,9 @@
 `peak_mb` is the largest resident memory of the whole process (VmHWM, pages of mapped files included), `growth` that over the peak of the
 smallest file; `slope` and `intercept` are the straight line through the CPU seconds of the sizes, `off` its largest residual over the
 figure itself. For pseudo-bulk `disk_s` is the time in which the same process reads the same bytes of the file from a cold page cache and
-does nothing else, `cold_s` the time in which it sums the file, cache cold again; `ratio` is the second over the first.
+does nothing else, `cold_s` the time in which it sums the file, cache cold again, each the shortest of three in turn (one for files of over
+2 GB); `ratio` is the second over the first, `cpu ratio` the CPU seconds of the sum over the first: on a busy machine wall clock says more
+about the others. `cache` says whether the file would fit into the memory that is free for the page cache.
 """
 
 from __future__ import annotations
@@ -117,12 +119,24 @@ def _pseudobulk(path: str, *_: str) -> dict:
         small = str(Path(scratch) / "small.h5ad")
         _simulate(small, json.dumps({"n_cells": 600, "n_genes": 50, "n_conditions": 5, "n_contexts": 2}))
         pseudobulk(read_screen(small))
-    disk = disk_seconds(path)
-    forget(path)
-    started, cpu = time.perf_counter(), time.process_time()
-    effects = pseudobulk(read_screen(path))
-    cold, work = time.perf_counter() - started, time.process_time() - cpu
-    return {"work_cpu_s": work, "disk_s": disk, "cold_s": cold, "ratio": cold / disk, "sum": float(effects.delta.sum())}
+    tries = []
+    for _ in range(1 if Path(path).stat().st_size > 2e9 else 3):
+        disk = disk_seconds(path)
+        forget(path)
+        started, cpu = time.perf_counter(), time.process_time()
+        pseudobulk(read_screen(path))
+        tries.append((disk, time.perf_counter() - started, time.process_time() - cpu))
+    disk, cold, work = (min(each) for each in zip(*tries, strict=True))
+    ratios = {"ratio": cold / disk, "cpu ratio": work / disk}
+    return {"work_cpu_s": work, "disk_s": disk, "cold_s": cold, **ratios, "cache": _cache(path)}
+
+
+def _cache(path: str) -> str:
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return "unknown"
+    free = next(int(line.split()[1]) for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable"))
+    return "fits" if Path(path).stat().st_size < 1024 * free else "does not fit"
 
 
 def _encode(path: str, model: str, out: str) -> dict:
