@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from perturbridge._mapped import stretches
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ def array_of(name: str, value: object, *, shape: tuple[int | None, ...], dtype: 
 
 def _all_finite(array: NDArray[Any]) -> bool:
     """Look at a few million entries at a time: a mask of all of them would be a quarter as large as a float32 array."""
-    if array.ndim == 0 or array.size <= _AT_ONCE:
+    if array.ndim == 0 or array.size == 0:
         return bool(np.isfinite(array).all())
     step = max(_AT_ONCE * len(array) // array.size, 1)
-    return all(bool(np.isfinite(array[i : i + step]).all()) for i in range(0, len(array), step))
+    return all(
+        bool(np.isfinite(part[i : i + step]).all()) for _, part in stretches(array) for i in range(0, len(part), step)
+    )
 
 
 def unique_names(name: str, values: Iterable[str]) -> tuple[str, ...]:

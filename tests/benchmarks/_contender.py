@@ -12,16 +12,22 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def measure(module: str, *arguments: str, environment: dict[str, str] | None = None, repeats: int = 1) -> dict:
+def measure(
+    module: str,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    repeats: int = 1,
+    python: str = sys.executable,
+) -> dict:
     """Run `python -m module arguments` `repeats` times; return the smallest CPU seconds (user + system) and the largest peak.
 
-    The child may print a JSON object as its last line; its figures are taken along (the smallest of each).
+    CPU seconds are those of the process and of those it started and waited for. The child may print a JSON object as its last line; its figures are taken along (the smallest of each).
     """
     figures: dict = {}
     for _ in range(repeats):
         started = time.perf_counter()
         child = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [python, "-m", module, *arguments],
             cwd=ROOT,
             env={
                 **os.environ,

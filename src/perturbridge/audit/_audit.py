@@ -12,13 +12,14 @@ from perturbridge.values import AuditReport, Latent, as_labels
 
 from ._controls import check_controls
 from ._design import check_design, read_design
+from ._folds import subsample
 from ._geometry import check_geometry
 from ._held_out import check_held_out
 from ._kept import check_kept
 from ._pipeline import check_pipeline
 from ._random import check_random
 from ._settings import AuditSettings
-from ._subject import make_subject
+from ._subject import label_subject
 from ._transport_fooled import check_transport
 from ._within import check_within
 
@@ -97,7 +98,7 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
     whole = _as_latent(latent)
     given = {"context": context, "sample": sample, "condition": condition, "state": state}
     groupings = {role: None if v is None else as_labels(role, v, whole) for role, v in given.items()}
-    subject = make_subject(
+    labelled = label_subject(
         whole,
         groupings=groupings,
         control=control,
@@ -105,15 +106,16 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         reference=reference,
         drop_unlabelled=drop_unlabelled,
     )
-    design = read_design(subject, chosen)
+    design = read_design(labelled, chosen)
+    subject, seen = _seen(labelled, design, chosen)
     pipeline = check_pipeline(
         whole,
         split_hash=split_hash,
         guides=None if guides is None else as_labels("guides", guides, whole),
-        control=subject.control if subject.n_cells == whole.n_cells else None,
+        control=labelled.control if labelled.n_cells == whole.n_cells else None,
         seed=spawn(chosen.seed, 8)[7],
     )
-    checks = (check_design(subject, design, chosen), *_checks(subject, design, chosen), pipeline)
+    checks = (check_design(labelled, design, chosen), *_checks(subject, seen, chosen), pipeline)
     return AuditReport(
         latent=whole.name,
         fingerprint=whole.fingerprint,
@@ -132,6 +134,14 @@ def _as_latent(latent: Latent | ArrayLike) -> Latent:
     if isinstance(latent, Latent):
         return latent
     return Latent(z=np.asarray(latent, dtype=np.float32), made_by="an array from elsewhere")
+
+
+def _seen(subject: Subject, design: Design, settings: AuditSettings) -> tuple[Subject, Design]:
+    """The cells whose coordinates are looked at, each context in its share: which cells are drawn depends on labels alone."""
+    if subject.n_cells <= settings.max_cells_seen:
+        return subject.loaded(), design
+    rows = subsample(subject.context.codes.astype(np.int64), settings.max_cells_seen, spawn(settings.seed, 9)[8])
+    return subject.loaded(rows), replace(design, tested=design.tested[rows])
 
 
 def _checks(subject: Subject, design: Design, settings: AuditSettings) -> list[Check]:

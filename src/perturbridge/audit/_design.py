@@ -172,7 +172,7 @@ def check_design(subject: Subject, design: Design, settings: AuditSettings) -> C
         name="design",
         question="What do the labels of the cells allow to be tested?",
         verdict=verdict,
-        evidence=" ".join((evidence, *_remarks(subject, design))),
+        evidence=" ".join((evidence, *_seen(subject, settings), *_remarks(subject, design))),
         cure=cure,
         effect=design.association.get("condition", float("nan")),
         effect_name="Cramér's V of context and condition" if "condition" in design.association else "",
@@ -214,6 +214,14 @@ def _judge(subject: Subject, design: Design, settings: AuditSettings) -> tuple[V
         return "warn", found, "Measure conditions in several contexts, or pair cells within their context."
     found = f"{design.n_contexts} contexts, {design.informative:.0%} of {subject.n_cells:,} cells in strata that hold two or more."
     return "info", found, ""
+
+
+def _seen(subject: Subject, settings: AuditSettings) -> list[str]:
+    if subject.n_cells <= settings.max_cells_seen:
+        return []
+    return [
+        f"Coordinates of about {settings.max_cells_seen:,} of them are looked at, drawn from every context in its share."
+    ]
 
 
 def _remarks(subject: Subject, design: Design) -> list[str]:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perturbridge._mapped import is_mapped, stretches, take_rows
+
 from ._graph import nearest_cells
 from ._shuffles import drawn_cells
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
 __all__ = ["NearCopies", "copies_across", "near_copies_across"]
@@ -35,13 +39,17 @@ def copies_across(z: NDArray[np.float32], test: NDArray[np.bool_]) -> tuple[NDAr
     test
         `(n_cells,)`.
     """
-    x = np.asarray(z, dtype=np.float64) - np.asarray(z, dtype=np.float64).mean(axis=0)
-    spread = x.std(axis=0)
-    x = x[:, spread > 0] / spread[spread > 0]
-    n_dims = x.shape[1]
+    mean, spread = _mean_and_spread(z)
+
+    def scaled(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray((rows - mean)[:, spread > 0] / spread[spread > 0])
+
     # Sorted along the first direction; the second dismisses nearly all that lie side by side there by accident.
-    first_way, second_way = np.random.default_rng(0).normal(size=(2, n_dims))
-    line, across = x @ first_way, x @ second_way
+    first_way, second_way = np.random.default_rng(0).normal(size=(2, int((spread > 0).sum())))
+    line, across = np.empty(len(z)), np.empty(len(z))
+    for start, part in stretches(z):
+        x = scaled(part)
+        line[start : start + len(part)], across[start : start + len(part)] = x @ first_way, x @ second_way
     reach, breadth = (_COPY * float(np.abs(way).sum()) + 1e-12 for way in (first_way, second_way))
     train_cells = np.flatnonzero(~test)
     train_cells = train_cells[np.argsort(line[train_cells], kind="stable")]
@@ -57,9 +65,21 @@ def copies_across(z: NDArray[np.float32], test: NDArray[np.bool_]) -> tuple[NDAr
         mates = train_cells[first[open_] + step]
         close = np.abs(across[cells[open_]] - across[mates]) <= breadth
         open_, mates = open_[close], mates[close]
-        same = (np.abs(x[cells[open_]] - x[mates]) <= _COPY).all(axis=1)
+        same = (np.abs(scaled(z[cells[open_]]) - scaled(z[mates])) <= _COPY).all(axis=1)
         found[open_[same]] = mates[same]
     return cells[found >= 0], found[found >= 0]
+
+
+def _mean_and_spread(z: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each dimension, a stretch at a time."""
+
+    def mean_of(value: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        parts: Iterator[NDArray[np.float64]] = (value(part.astype(np.float64)).sum(axis=0) for _, part in stretches(z))
+        return np.asarray(sum(parts, np.zeros(z.shape[1])) / len(z))
+
+    mean = mean_of(lambda x: x)
+    rest = mean_of(lambda x: x - mean)
+    return mean, np.sqrt(mean_of(lambda x: (x - mean - rest) ** 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +129,7 @@ def near_copies_across(
     nothing = NearCopies(n_found=0, n_searched=len(queries), n_train=len(among), first=(-1, -1), n_intrinsic=0.0)
     if k < _FIRST + 3 or not len(queries):
         return nothing
-    neighbors, distances = nearest_cells(z, queries, k=k, among=among)
+    neighbors, distances = _nearest(z, queries, k=k, among=among)
     # Copies beside the first would set the scale; those cells are counted as copies already.
     spread = distances[:, _FIRST - 1] > 0
     if not spread.any():
@@ -124,6 +144,19 @@ def near_copies_across(
     return NearCopies(
         n_found=len(hits), n_searched=len(queries), n_train=len(among), first=pair, n_intrinsic=float(n_intrinsic)
     )
+
+
+def _nearest(
+    z: NDArray[np.float32], queries: NDArray[np.int64], *, k: int, among: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """As `nearest_cells`; of coordinates in a file only those of the cells concerned are fetched."""
+    if not is_mapped(z):
+        return nearest_cells(z, queries, k=k, among=among)
+    cells = np.union1d(queries, among)
+    places = (np.searchsorted(cells, each) for each in (queries, among))
+    own, pool = places
+    neighbors, distances = nearest_cells(take_rows(z, cells), own, k=k, among=pool)
+    return cells[neighbors], distances
 
 
 def _intrinsic(r: NDArray[np.float64]) -> float:

@@ -30,7 +30,11 @@ class AuditSettings:
     n_folds
         Folds of the random split.
     max_cells
-        Cells that the probes see; more are drawn at random, which the report says and the interval carries. Exact tests see all.
+        Cells that the probes see; more are drawn at random, which the report says and the interval carries. Exact tests see all whose
+        coordinates are looked at.
+    max_cells_seen
+        Cells whose coordinates are looked at: of more so many are drawn, each context in its share, which the report says, so that
+        memory does not grow with the screen. Counts of labels, copies of cells and the fingerprint are of all cells.
     min_cells
         Contexts with fewer cells are not tested, and the report says so.
     confidence
@@ -46,6 +50,7 @@ class AuditSettings:
     n_permutations: int = 999
     n_folds: int = 5
     max_cells: int = 20_000
+    max_cells_seen: int = 200_000
     min_cells: int = 10
     confidence: float = 0.95
     seed: int = 0
@@ -59,6 +64,7 @@ class AuditSettings:
             "n_permutations": (19, 10**6),
             "n_folds": (2, 20),
             "max_cells": (200, 10**7),
+            "max_cells_seen": (200, 10**10),
             "min_cells": (2, 10**6),
             "confidence": (0.5, 0.9999),
         }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge._mapped import is_mapped, stretches, take_rows
 from perturbridge.errors import DataError
 from perturbridge.values import Labels, Latent, control_cells
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Subject", "make_subject"]
+__all__ = ["Subject", "label_subject", "make_subject"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +42,8 @@ class Subject:
         PCA of the same data `(n_cells, n_reference_dims)`, or None.
     n_unlabelled
         Cells left out because a label was missing.
+    drawn_from
+        Cells of which these were drawn, 0 where they are all.
     """
 
     latent: Latent
@@ -49,9 +52,10 @@ class Subject:
     condition: Labels | None = None
     state: Labels | None = None
     control: NDArray[np.bool_]
-    library_size: NDArray[np.float64] | None = None
-    reference: NDArray[np.float64] | None = None
+    library_size: NDArray[Any] | None = None
+    reference: NDArray[Any] | None = None
     n_unlabelled: int = 0
+    drawn_from: int = 0
 
     @property
     def n_cells(self) -> int:
@@ -71,7 +75,10 @@ class Subject:
     @cached_property
     def constant(self) -> tuple[int, ...]:
         """Dimensions in which every cell has the same value."""
-        return tuple(int(j) for j in np.flatnonzero(np.ptp(self.latent.z, axis=0) == 0))
+        low, high = np.inf, -np.inf
+        for _, part in stretches(self.latent.z):
+            low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
+        return tuple(int(j) for j in np.flatnonzero(np.asarray(low == high)))
 
     @cached_property
     def strata(self) -> NDArray[np.int64]:
@@ -80,6 +87,38 @@ class Subject:
         for labels in (self.condition, self.state):
             codes = codes if labels is None else joint(codes, labels.codes)
         return codes
+
+    def loaded(self, rows: NDArray[np.int64] | None = None) -> Subject:
+        """Return the subject, or some of its cells, with coordinates in memory and the rest in double precision.
+
+        Parameters
+        ----------
+        rows
+            Cells to keep, ascending; None for all.
+        """
+        return replace(
+            self,
+            latent=_in_memory(self.latent) if rows is None else _rows(self.latent, rows),
+            control=self.control if rows is None else self.control[rows],
+            library_size=_double(self.library_size, rows),
+            reference=_double(self.reference, rows),
+            drawn_from=0 if rows is None else self.n_cells,
+            **({} if rows is None else self._labels_of(rows)),
+        )
+
+    def _labels_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        roles = {"context": self.context, "sample": self.sample, "condition": self.condition, "state": self.state}
+        return {role: None if labels is None else _kept(labels, rows) for role, labels in roles.items()}
+
+
+def _in_memory(latent: Latent) -> Latent:
+    return replace(latent, z=np.array(latent.z)) if is_mapped(latent.z) else latent
+
+
+def _double(values: NDArray[Any] | None, rows: NDArray[np.int64] | None) -> NDArray[np.float64] | None:
+    if values is None:
+        return None
+    return np.asarray(values if rows is None else take_rows(values, rows), dtype=np.float64)
 
 
 def standardized(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -99,7 +138,27 @@ def make_subject(
     reference: ArrayLike | None = None,
     drop_unlabelled: bool = False,
 ) -> Subject:
-    """Join a latent and its labels.
+    """Join a latent and its labels, with everything that is known of each cell in memory; parameters and errors as `label_subject`."""
+    return label_subject(
+        latent,
+        groupings=groupings,
+        control=control,
+        library_size=library_size,
+        reference=reference,
+        drop_unlabelled=drop_unlabelled,
+    ).loaded()
+
+
+def label_subject(
+    latent: Latent,
+    *,
+    groupings: dict[str, Labels | None],
+    control: NDArray[np.bool_] | Sequence[str] | None = None,
+    library_size: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
+    drop_unlabelled: bool = False,
+) -> Subject:
+    """Join a latent and its labels; coordinates that lie in a file stay there until `Subject.loaded` fetches some.
 
     Parameters
     ----------
@@ -164,7 +223,7 @@ def _kept(labels: Labels, keep: NDArray[np.int64]) -> Labels:
 
 def _rows(latent: Latent, keep: NDArray[np.int64]) -> Latent:
     return Latent(
-        z=latent.z[keep],
+        z=take_rows(latent.z, keep),
         cells=latent.cells[keep],
         name=latent.name,
         made_by=latent.made_by,
@@ -176,13 +235,14 @@ def _rows(latent: Latent, keep: NDArray[np.int64]) -> Latent:
 
 def _aligned(
     name: str, values: ArrayLike | None, keep: NDArray[np.int64], *, shape: tuple[int, ...]
-) -> NDArray[np.float64] | None:
+) -> NDArray[Any] | None:
     if values is None:
         return None
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
+    array = array if is_mapped(array) else array.astype(np.float64, copy=False)
     n = shape[0]
-    if array.ndim != len(shape) or len(array) != n or not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
+    bad = sum(int((~np.isfinite(part)).sum()) for _, part in stretches(array)) if array.ndim else 0
+    if array.ndim != len(shape) or len(array) != n or bad:
         problem = f"{name} has shape {array.shape} and {bad} entries that are not finite, for {n} cells."
         raise DataError(problem, cure="Give one finite row per cell, in the order of the latent.")
-    return array[keep]
+    return array if len(keep) == n else take_rows(array, keep)

@@ -52,7 +52,12 @@ def audit(
     tolerance: Annotated[float, typer.Option(help="AUC up to which the context counts as unreadable.")] = 0.60,
     retention: Annotated[float, typer.Option(help="Share of the biology a PCA reads that must be kept.")] = 0.90,
     permutations: Annotated[int, typer.Option(help="Shuffles of each exact test.")] = 999,
-    max_cells: Annotated[int, typer.Option(help="Cells the probes see; exact tests see all.")] = 20_000,
+    max_cells: Annotated[
+        int, typer.Option(help="Cells the probes see; exact tests see all that are looked at.")
+    ] = 20_000,
+    max_cells_seen: Annotated[
+        int, typer.Option(help="Cells whose coordinates are looked at; of more so many are drawn.")
+    ] = 200_000,
     pairs: Annotated[
         Literal["within", "any"],
         typer.Option(
@@ -98,6 +103,7 @@ def audit(
         retention_floor=retention,
         n_permutations=permutations,
         max_cells=max_cells,
+        max_cells_seen=max_cells_seen,
         seed=seed,
     )
     with progress_bars() as progress:

@@ -9,7 +9,7 @@ import typer
 
 from perturbridge._processes import is_first, refuse_several
 
-from ._options import Json, Overwrite, Threads
+from ._options import Dask, Json, Overwrite, Threads
 from ._screen_options import ScreenArgument, takes_screen_settings
 
 __all__ = ["latent_app"]
@@ -114,6 +114,7 @@ def encode(
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write (.h5ad).")],
     refine: Annotated[int, typer.Option(min=0, help="Steps on each cell's own posterior.")] = 0,
     unseen: Annotated[str, typer.Option(help="Contexts not seen in training: raise, or encode.")] = "raise",
+    dask: Dask = None,
     device: Device = "auto",
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -128,12 +129,13 @@ def encode(
 
     from ._show import check_output, print_json, progress_bars
     from ._tables import print_record
+    from ._workers import workers_behind
 
     check_output(out, overwrite=overwrite)
     read = pipeline.config_from_mapping({"screen": screen, **settings})
-    with progress_bars() as progress:
+    with workers_behind(dask) as workers, progress_bars() as progress:
         record = pipeline.encode_latent(
-            model, read, out, device=device, refine=refine, unseen=unseen, progress=progress
+            model, read, out, device=device, refine=refine, unseen=unseen, client=workers, progress=progress
         )
     if as_json:
         print_json(record)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from perturbridge._mapped import give_back, room
 from perturbridge.errors import FitError
 from perturbridge.values import FittedStep, Latent
+from perturbridge.workers import as_workers
+from perturbridge.workers._serial import Serial
 
 from ._genes import match_genes
 from ._groupings import carried, codes_among, grouping, strata
 from ._opening import check_values, make_dataset, screen_mark
 from ._refine import refined
 from .cells._dataset import Codes
+from .saving._store import pack_model, unpack_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +35,9 @@ __all__ = ["Cells", "encode", "open_cells"]
 
 CELLS_PER_READ = 8192
 CELLS_AT_ONCE = 1024
+# A task is worth opening the model for; some for each worker are under way together, so that no worker waits for its next one.
+READS_PER_TASK = 8
+TASKS_PER_WORKER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +81,7 @@ def open_cells(fitted: Fitted, screen: Screen, *, rows: NDArray[np.int64] | None
     FitError
         If genes are missing, values are of another kind, or a context was not seen in training.
     """
-    check_values(screen, fitted.architecture)
-    if (screen.normalization.kind == "log1p") != fitted.logged:
-        problem = f"The model was fitted on {'log1p values' if fitted.logged else 'counts'}, this screen holds {screen.normalization.kind}."
-        raise FitError(problem, cure="Read the screen from the place where values of that kind lie.")
-    _, findings = match_genes(fitted.genes, screen.genes)
+    findings = _check_kind(fitted, screen)
     rows = np.arange(screen.n_cells) if rows is None else rows
     codes = Codes(
         context=_contexts(fitted, screen, rows, needed=needs_context),
@@ -88,6 +91,14 @@ def open_cells(fitted: Fitted, screen: Screen, *, rows: NDArray[np.int64] | None
         condition_table=None if fitted.conditions is None else fitted.conditions.table,
     )
     return Cells(screen, fitted, rows, codes, findings)
+
+
+def _check_kind(fitted: Fitted, screen: Screen) -> tuple[Finding, ...]:
+    check_values(screen, fitted.architecture)
+    if (screen.normalization.kind == "log1p") != fitted.logged:
+        problem = f"The model was fitted on {'log1p values' if fitted.logged else 'counts'}, this screen holds {screen.normalization.kind}."
+        raise FitError(problem, cure="Read the screen from the place where values of that kind lie.")
+    return match_genes(fitted.genes, screen.genes)[1]
 
 
 def _contexts(fitted: Fitted, screen: Screen, rows: NDArray[np.int64], *, needed: bool) -> NDArray[np.int64]:
@@ -124,35 +135,87 @@ def _conditions(fitted: Fitted, screen: Screen) -> NDArray[np.int64]:
     return codes
 
 
-@torch.no_grad()
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Job:
+    """What every task needs: the model as it is, or packed for the journey."""
+
+    fitted: Fitted | None
+    packed: tuple[dict[str, Any], bytes] | None
+    refine: int
+    needs_context: bool
+
+    def model(self) -> Fitted:
+        """Return the model; what was packed is opened on a CPU, which every worker has."""
+        if self.packed is None:
+            assert self.fitted is not None  # noqa: S101 - one of the two
+            return self.fitted
+        return unpack_model(*self.packed, device=torch.device("cpu"))
+
+
 def encode(
     fitted: Fitted,
-    cells: Cells,
+    screen: Screen,
     *,
     name: str,
+    needs_context: bool,
     refine: int = 0,
+    client: object = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Latent:
-    """Posterior means of z, after `refine` steps on each cell's own q, as a `Latent` with the labels of its cells."""
-    parts = []
-    done = 0
-    for batch in cells.batches():
-        posterior = fitted.module.encode(batch)
-        if refine:
-            posterior = refined(fitted.module, batch, posterior, n_steps=refine)
-        parts.append(posterior.mean.cpu().numpy())
-        done += batch.n_cells
+    """Posterior means of z, after `refine` steps on each cell's own q, as a `Latent` with the labels of its cells.
+
+    Ranges of cells are encoded one after the other, or on workers, to which the model travels once and cells as path and range.
+    """
+    workers = as_workers(client)
+    n = screen.n_cells
+    findings = _check_kind(fitted, screen)
+    # Of the whole screen, so that a message counts all that is wrong with it.
+    _contexts(fitted, screen, np.arange(n), needed=needs_context)
+    _conditions(fitted, screen)
+    here = isinstance(workers, Serial)
+    job = _Job(
+        fitted=fitted if here else None,
+        packed=None if here else pack_model(fitted, name=name),
+        refine=refine,
+        needs_context=needs_context,
+    )
+    z = room((n, fitted.architecture.n_latent), np.float32)
+    together = workers.n * (1 if here else TASKS_PER_WORKER)
+    # Ranges of whole reads: batches are the same ones however many workers there are.
+    step = CELLS_PER_READ * (1 if here else min(max(-(-n // (CELLS_PER_READ * together)), 1), READS_PER_TASK))
+    ranges = [(start, min(start + step, n)) for start in range(0, n, step)]
+    for first in range(0, len(ranges), together):
+        wave = ranges[first : first + together]
+        parts = workers.map(_encode_part, [screen.part(*each) for each in wave], shared=job)
+        for (start, stop), part in zip(wave, parts, strict=True):
+            z[start:stop] = part
+        give_back(z)
         if progress is not None:
-            progress(done, len(cells.rows))
-    return as_latent(fitted, cells, np.concatenate(parts), name=name)
+            progress(wave[-1][1], n)
+    return as_latent(fitted, screen, z, name=name, findings=findings)
 
 
-def as_latent(fitted: Fitted, cells: Cells, z: NDArray[np.float32], *, name: str) -> Latent:
-    """Wrap coordinates with what must travel with them; context columns of z are left out, since they hold the context on purpose."""
-    screen, rows = cells.screen, cells.rows
+@torch.no_grad()
+def _encode_part(screen: Screen, job: _Job) -> NDArray[np.float32]:
+    """Coordinates of a range of cells, context columns left out, since they hold the context on purpose."""
+    fitted = job.model()
+    parts = []
+    for batch in open_cells(fitted, screen, needs_context=job.needs_context).batches():
+        posterior = fitted.module.encode(batch)
+        if job.refine:
+            posterior = refined(fitted.module, batch, posterior, n_steps=job.refine)
+        parts.append(posterior.mean[:, : fitted.architecture.n_latent].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def as_latent(
+    fitted: Fitted, screen: Screen, z: NDArray[np.float32], *, name: str, findings: tuple[Finding, ...]
+) -> Latent:
+    """Wrap coordinates of all cells with what must travel with them."""
     trained = None
     if screen_mark(screen) == fitted.screen_mark:
-        trained = np.isin(rows, fitted.seen)
+        trained = np.zeros(screen.n_cells, dtype=np.bool_)
+        trained[fitted.seen] = True
     a = fitted.architecture
     step = FittedStep(
         name="encoder",
@@ -161,13 +224,12 @@ def as_latent(fitted: Fitted, cells: Cells, z: NDArray[np.float32], *, name: str
         n_cells=len(fitted.seen),
     )
     return Latent(
-        z=z[:, : a.n_latent],
-        cells=rows,
+        z=z,
         name=name,
         made_by=f"{a.likelihood} VAE, {a.n_latent} dimensions, context {fitted.context_column or 'none'}",
-        labels=carried(screen, rows),
+        labels=carried(screen),
         split_hash=fitted.split_hash,
         trained=trained,
         steps=(step,),
-        findings=(*fitted.findings, *cells.findings),
+        findings=(*fitted.findings, *findings),
     )

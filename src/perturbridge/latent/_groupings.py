@@ -91,19 +91,18 @@ def known_cells(labels: Labels | None, rows: NDArray[np.int64], *, role: str) ->
         raise FitError(problem, cure=f"Give each cell a {role}, leave those cells out, or choose another grouping.")
 
 
-def carried(screen: Screen, rows: NDArray[np.int64]) -> dict[str, Labels]:
-    """The groupings of some cells, by role, to travel with their latent."""
+def carried(screen: Screen, rows: NDArray[np.int64] | None = None) -> dict[str, Labels]:
+    """The groupings of some cells, or of all, by role, to travel with their latent."""
     roles = {
         "condition": conditions(screen),
         "context": screen.context,
         "sample": screen.sample,
         "state": screen.state,
     }
-    return {
-        role: Labels(labels.column, labels.categories, labels.codes[rows])
-        for role, labels in roles.items()
-        if labels is not None
-    }
+    found = {role: labels for role, labels in roles.items() if labels is not None}
+    if rows is None:
+        return found
+    return {role: Labels(labels.column, labels.categories, labels.codes[rows]) for role, labels in found.items()}
 
 
 def is_control(screen: Screen) -> NDArray[np.bool_]:

@@ -157,6 +157,7 @@ class LatentModel:
         *,
         refine: int = 0,
         unseen: Literal["raise", "encode"] = "raise",
+        client: object = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Latent:
         """Posterior mean of z (its biology columns) for every cell, in constant memory; genes are matched by name.
@@ -165,27 +166,34 @@ class LatentModel:
         ----------
         screen
             Cells, of this or another screen.
-        refine
-            Steps on each cell's own posterior from where the encoder puts it; 0: none.
-        unseen
-            What to do about contexts that were not seen in training: refuse, or encode all the same where nothing has to be told.
+        refine, unseen
+            Steps on each cell's own posterior from where the encoder puts it; whether contexts that were not seen in training are refused,
+            or encoded all the same where nothing has to be told.
+        client
+            Dask client or `concurrent.futures.Executor` whose workers encode ranges of cells, on CPUs; None: this process.
         progress
             Called with cells done and cells in all.
 
         Returns
         -------
         Latent
-            `(n_cells, n_latent)`, with split hash, labels and the mask of cells the fit saw.
+            `(n_cells, n_latent)`, with split hash, labels and the mask of cells the fit saw; from 64 MiB on in a temporary file.
 
         Raises
         ------
         FitError
             If over 10 % of the genes are missing, or a context is new.
         """
-        a = self.fitted_.architecture
-        told = a.encode_context or refine > 0
-        cells = open_cells(self.fitted_, screen, needs_context=told or one_of("unseen", unseen, UNSEEN) == "raise")
-        return encode(self.fitted_, cells, name=self.name, refine=refine, progress=progress)
+        told = self.fitted_.architecture.encode_context or refine > 0
+        return encode(
+            self.fitted_,
+            screen,
+            name=self.name,
+            needs_context=told or one_of("unseen", unseen, UNSEEN) == "raise",
+            refine=refine,
+            client=client,
+            progress=progress,
+        )
 
     def decode(
         self,
@@ -335,10 +343,8 @@ class LatentModel:
         ----------
         screen
             Cells.
-        n_cells
-            Sample size.
-        seed
-            Draws the sample and the noise.
+        n_cells, seed
+            Sample size, and what draws the sample and the noise.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,20 +11,21 @@ from perturbridge._rng import spawn
 from perturbridge.values import CONTROL_CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from perturbridge.values import PerturbationName, Screen
 
     Cloud = NDArray[np.float64]
 
-__all__ = ["paired_clouds", "values_of_cells"]
+__all__ = ["paired_clouds", "stretches_of_cells", "values_of_cells"]
 
 _N_DIMS = 20
 _BASIS_CELLS = 2000
 _CLOUD_CELLS = 200
-_ROWS_PER_READ = 4096
+_ROWS_PER_READ = 1024
 
 
 def paired_clouds(
@@ -76,34 +78,34 @@ def _clouds(
     }
     rows = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *chosen.values()]))
     projected = np.concatenate(
-        [np.zeros((0, axes.shape[1])), *((part - center) @ axes for part in _parts(screen, rows))]
+        [np.zeros((0, axes.shape[1])), *(part @ axes - center @ axes for part in stretches_of_cells(screen, rows))]
     )
     return {name: projected[np.searchsorted(rows, own)] for name, own in chosen.items()}
 
 
 def values_of_cells(screen: Screen, rows: NDArray[np.int64]) -> Cloud:
     """Return log1p-CP10k of these cells `(n_rows, n_genes)`; rows ascending."""
-    return np.concatenate(list(_parts(screen, rows)))
+    return np.concatenate([part.toarray() for part in stretches_of_cells(screen, rows)])
 
 
-def _parts(screen: Screen, rows: NDArray[np.int64]) -> list[Cloud]:
-    """Read log1p values of some cells, a few thousand cells of the file at a time."""
-    parts = []
-    for start in range(0, screen.n_cells, _ROWS_PER_READ):
-        own = rows[(rows >= start) & (rows < start + _ROWS_PER_READ)]
-        if len(own):
-            parts.append(_dense(screen, own))
-    return parts
+def stretches_of_cells(screen: Screen, rows: NDArray[np.int64]) -> Iterator[csr_matrix[np.float64]]:
+    """Yield log1p-CP10k of some cells, ascending, a thousand cells of the file at a time, without the zeros."""
+    starts = np.arange(0, screen.n_cells + _ROWS_PER_READ, _ROWS_PER_READ)
+    for low, high in pairwise(np.searchsorted(rows, starts)):
+        if low < high:
+            yield _logged(screen, rows[low:high])
 
 
-def _dense(screen: Screen, rows: NDArray[np.int64]) -> Cloud:
+def _logged(screen: Screen, rows: NDArray[np.int64]) -> csr_matrix[np.float64]:
+    from scipy import sparse
+
     low, high = int(rows[0]), int(rows[-1]) + 1
     chunk = screen.source.read_rows(low, high)
-    out = np.zeros((len(rows), screen.n_genes))
-    for i, row in enumerate(rows - low):
-        span = slice(int(chunk.indptr[row]), int(chunk.indptr[row + 1]))
-        out[i, chunk.indices[span]] = chunk.data[span]
+    data = np.asarray(chunk.data, dtype=np.float64)
+    read = sparse.csr_matrix((data, chunk.indices, chunk.indptr), shape=(high - low, screen.n_genes))
+    own = read[rows - low]
     if screen.normalization.kind == "counts":
-        total = out.sum(axis=1, keepdims=True)
-        out = np.log1p(out * screen.normalization.target_sum / np.where(total > 0, total, 1.0))
-    return out
+        total = np.asarray(own.sum(axis=1)).ravel()
+        each = np.repeat(np.where(total > 0, total, 1.0), np.diff(own.indptr))
+        own.data = np.log1p(own.data * screen.normalization.target_sum / each)
+    return own

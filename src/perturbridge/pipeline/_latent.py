@@ -108,6 +108,7 @@ def encode_latent(
     device: str = "auto",
     refine: int = 0,
     unseen: str = "raise",
+    client: object = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Encode every cell of a screen with a saved model and write `obsm["X_perturbridge"]`.
@@ -126,6 +127,8 @@ def encode_latent(
         Steps on each cell's own posterior.
     unseen
         `"raise"` or `"encode"`: what to do about contexts that were not seen in training.
+    client
+        Dask client, executor or workers that encode ranges of cells; None: this process.
     progress
         Called with a stage, cells done and cells in all.
     """
@@ -135,6 +138,7 @@ def encode_latent(
         screen,
         refine=refine,
         unseen="encode" if unseen == "encode" else "raise",
+        client=client,
         progress=_stage(progress, "cells encoded"),
     )
     write_latent(latent, out)

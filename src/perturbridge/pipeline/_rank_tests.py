@@ -13,12 +13,13 @@ from perturbridge.evaluation import adjust_calls, rank_test
 from perturbridge.values import CONTROL_CODE, Finding
 from perturbridge.workers import as_workers, map_alike
 
-from ._clouds import values_of_cells
+from ._clouds import stretches_of_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from perturbridge.evaluation import Contrast
     from perturbridge.values import Effects, PerturbationName, Screen
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["rank_tested", "real_rank_contrast"]
 
 _MOST_CONTROLS = 4000
-_MOST_ENTRIES = 100_000_000
+_MOST_STORED = 25_000_000
 # Tasks of a worker: enough to even out their speed, few enough that the file is not read much more often.
 _TASKS_PER_WORKER = 2
 
@@ -111,7 +112,14 @@ def _controls(screen: Screen, *, seed: int) -> Cells:
     rows = np.flatnonzero(screen.perturbation_codes == CONTROL_CODE)
     if len(rows) > _MOST_CONTROLS:
         rows = np.sort(as_rng(seed).choice(rows, size=_MOST_CONTROLS, replace=False))
-    return values_of_cells(screen, rows).astype(np.float32)
+    return np.asarray(_stored(screen, rows).toarray())
+
+
+def _stored(screen: Screen, rows: NDArray[np.int64]) -> csr_matrix[np.float32]:
+    """log1p values of these cells, ascending, as they are stored: without the zeros."""
+    from scipy import sparse
+
+    return sparse.csr_matrix(sparse.vstack([part.astype(np.float32) for part in stretches_of_cells(screen, rows)]))
 
 
 def _tested(
@@ -131,20 +139,27 @@ def _tested(
 
 
 def _groups(screen: Screen, names: Sequence[PerturbationName], *, n_tasks: int) -> list[tuple[NDArray[np.int64], ...]]:
-    """Cut the perturbations into groups whose cells fit in memory, about `n_tasks` of them; each is the rows of its perturbations.
+    """Cut the perturbations into groups whose stored values fit in 200 MB, about `n_tasks` of them; each is the rows of its perturbations.
 
     The file is read once for a group.
     """
     position = {name: i for i, name in enumerate(screen.perturbations)}
     rows = [np.flatnonzero(screen.perturbation_codes == position[name]) for name in names]
-    most = max(1, _MOST_ENTRIES // max(screen.n_genes, 1))
-    most = max(1, min(most, sum(map(len, rows)) // n_tasks))
+    ends = screen.source.row_ends()
+    n_stored = [
+        len(own) * screen.n_genes if ends is None else int((ends[own] - np.where(own, ends[own - 1], 0)).sum())
+        for own in rows
+    ]
+    most = min(_MOST_STORED, sum(n_stored) // n_tasks)
     groups: list[tuple[NDArray[np.int64], ...]] = []
-    for own in rows:
-        if groups and sum(map(len, groups[-1])) + len(own) <= most:
+    held = 0
+    for own, n in zip(rows, n_stored, strict=True):
+        held += n
+        if groups and held <= most:
             groups[-1] = (*groups[-1], own)
         else:
             groups.append((own,))
+            held = n
     return groups
 
 
@@ -152,5 +167,7 @@ def _test_group(
     group: tuple[NDArray[np.int64], ...], ranked: _Ranked
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     together = np.unique(np.concatenate(group))
-    values = values_of_cells(ranked.screen, together).astype(np.float32)
-    return [rank_test(values[np.searchsorted(together, own)][:, ranked.genes], ranked.controls) for own in group]
+    values = _stored(ranked.screen, together)
+    return [
+        rank_test(values[np.searchsorted(together, own)].toarray()[:, ranked.genes], ranked.controls) for own in group
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perturbridge._mapped import give_back, room
 from perturbridge.errors import DataError
 from perturbridge.numerics import streaming_pca
 from perturbridge.screens import log_rows
@@ -77,11 +78,12 @@ def reference_of(screen: Screen, *, progress: Callable[[int, int], None] | None 
     if pca is None:
         problem = f"No gene of {screen.source.description} varies over its {n:,} cells."
         raise DataError(problem, cure="Name a latent to audit (--rep), or the place that holds counts (--place).")
-    z = np.empty((n, len(pca.components)), dtype=np.float32)
+    z = room((n, len(pca.components)), np.float32)
     totals = np.empty(n)
     for start, values, counted in stretches():
         z[start : start + len(counted)] = pca.project(values)
         totals[start : start + len(counted)] = counted
+        give_back(z)
     share = pca.variance.sum() / pca.total_variance
     name = f"PCA-{len(pca.components)}"
     explanation = (

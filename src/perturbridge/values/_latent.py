@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from perturbridge._checks import FrozenMapping, array_of, freeze, nearest_names, one_of
+from perturbridge._mapped import stretches
 from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Latent:
     Parameters
     ----------
     z
-        `(n_cells, n_dims)`, float32, finite.
+        `(n_cells, n_dims)`, float32, finite. From 64 MiB on it may lie in a file and be fetched as it is looked at.
     cells
         Row of each cell in the screen it came from `(n_cells,)`, unique; default `0 … n_cells − 1`.
     name
@@ -94,10 +95,8 @@ class Latent:
             raise DataError(problem, cure="Encode at least one cell into at least one dimension.")
         cells = np.arange(n_cells) if len(self.cells) == 0 else self.cells
         set_(self, "cells", array_of("cells", cells, shape=(n_cells,), dtype=np.int64))
-        if len(np.unique(self.cells)) != n_cells:
-            problem = (
-                f"Latent {self.name!r} has {n_cells - len(np.unique(self.cells))} cells that stand more than once."
-            )
+        if (self.cells[1:] <= self.cells[:-1]).any() and (n_once := len(np.unique(self.cells))) != n_cells:
+            problem = f"Latent {self.name!r} has {n_cells - n_once} cells that stand more than once."
             raise DataError(problem, cure="Encode every cell once.")
         if self.trained is not None:
             set_(self, "trained", freeze(np.asarray(self.trained, dtype=np.bool_)))
@@ -124,7 +123,8 @@ class Latent:
         """SHA-256 over coordinates, cells and split hash, 64 hex digits: an audit of one latent never speaks for another."""
         digest = hashlib.sha256(f"{self.z.shape}|{self.split_hash}|".encode())
         digest.update(np.ascontiguousarray(self.cells).data)
-        digest.update(np.ascontiguousarray(self.z).data)
+        for _, part in stretches(self.z):
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def column(self, name: str) -> Labels:

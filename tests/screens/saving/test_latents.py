@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
-from anndata import read_h5ad
+from anndata import AnnData, read_h5ad, settings
 
+import perturbridge._mapped as mapped
 from perturbridge.errors import DataError
 from perturbridge.screens import read_latent, write_latent
 from perturbridge.values import Finding, FittedStep, Labels, Latent
@@ -73,3 +77,49 @@ def test_changed_coordinates_and_other_files_are_refused(latent, tmp_path):
         read_latent(tmp_path / "z.h5ad")
     with pytest.raises(DataError, match="2 names were given for 7 cells"):
         write_latent(latent, tmp_path / "y.h5ad", cell_names=["a", "b"])
+
+
+def _contents(path):
+    """Everything in a file: attributes, types, shapes, layout and values."""
+
+    def plain(value):
+        return value.tolist() if hasattr(value, "tolist") else value
+
+    with h5py.File(path) as file:
+        found = {"/": {key: plain(value) for key, value in file.attrs.items()}}
+
+        def see(name, item):
+            attributes = {key: plain(value) for key, value in item.attrs.items()}
+            is_array = isinstance(item, h5py.Dataset)
+            found[name] = (
+                (attributes, str(item.dtype), item.shape, item.chunks, plain(item[()])) if is_array else attributes
+            )
+
+        file.visititems(see)
+    return found
+
+
+@pytest.mark.parametrize("names", [(), tuple(f"AAAC-{i}" for i in range(7))])
+def test_the_file_is_the_one_that_anndata_writes(latent, tmp_path, names, monkeypatch):
+    monkeypatch.setattr(mapped, "_LARGE", 1)
+    monkeypatch.setattr(mapped, "_STRETCH", 24)
+    on_disk = mapped.room((7, 3), np.float32)
+    on_disk[:] = latent.z
+    monkeypatch.setattr("perturbridge.screens.saving._latents.NAMES_AT_ONCE", 2)
+    write_latent(replace(latent, z=on_disk), tmp_path / "ours.h5ad", cell_names=names)
+    table = AnnData(
+        X=np.zeros((7, 0), dtype=np.float32), obs=pd.DataFrame(index=list(names) or [f"cell{i}" for i in latent.cells])
+    )
+    table.obs["row"] = latent.cells
+    for labels in latent.labels.values():
+        categories = pd.Index(list(labels.categories), dtype=object)
+        table.obs[labels.column] = pd.Categorical.from_codes(labels.codes, categories=categories)
+    table.obs["trained"] = latent.trained
+    table.obsm["X_perturbridge"] = np.asarray(latent.z)
+    table.uns = read_h5ad(tmp_path / "ours.h5ad").uns
+    with settings.override(allow_write_nullable_strings=False):
+        table.write_h5ad(tmp_path / "theirs.h5ad", convert_strings_to_categoricals=False)
+    assert _contents(tmp_path / "ours.h5ad") == _contents(tmp_path / "theirs.h5ad")
+    again = read_latent(tmp_path / "ours.h5ad")
+    assert mapped.is_mapped(again.z)
+    assert again.fingerprint == latent.fingerprint

@@ -25,13 +25,18 @@ from ._migrate import VERSION, migrate
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["read_model", "write_model"]
+__all__ = ["pack_model", "read_model", "unpack_model", "write_model"]
 
 FORMAT = "perturbridge latent model"
 
 
 def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
     """Write both files, each in one step; the text goes last and carries the hash of the arrays."""
+    write_pair(Path(folder), *pack_model(fitted, name=name))
+
+
+def pack_model(fitted: Fitted, *, name: str) -> tuple[dict[str, Any], bytes]:
+    """Return what the two files hold: plain JSON types, and the arrays as safetensors."""
     tensors = {f"weights.{key}": value for key, value in fitted.module.state_dict().items()}
     tensors |= {"seen": torch.from_numpy(fitted.seen.copy()), "context_z": torch.from_numpy(fitted.context_z.copy())}
     if fitted.conditions is not None:
@@ -59,7 +64,12 @@ def write_model(folder: str | Path, fitted: Fitted, *, name: str) -> None:
         "settings": fitted.settings,
         "findings": [asdict(finding) for finding in fitted.findings],
     }
-    write_pair(Path(folder), about, payload)
+    return about, payload
+
+
+def unpack_model(about: dict[str, Any], payload: bytes, *, device: torch.device) -> Fitted:
+    """Return the model that was packed."""
+    return _build(about, load(payload), device=device)
 
 
 def read_model(folder: str | Path, *, device: torch.device) -> tuple[Fitted, str]:

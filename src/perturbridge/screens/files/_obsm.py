@@ -6,11 +6,13 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from perturbridge._checks import nearest_names
+from perturbridge._mapped import give_back, is_large, room
 from perturbridge.errors import DataError
 
 from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
@@ -18,11 +20,13 @@ from ._h5_frame import frame_columns, read_column
 from ._node import is_array, is_group
 
 if TYPE_CHECKING:
-    import h5py
     from numpy.typing import NDArray
 
-__all__ = ["COORDINATE_SUFFIXES", "as_coordinates", "obsm_keys", "read_coordinates", "read_obsm"]
+    from ._node import Array
 
+__all__ = ["COORDINATE_SUFFIXES", "as_coordinates", "obsm_keys", "read_coordinates", "read_obsm", "stored_coordinates"]
+
+ROWS_PER_READ = 65_536
 COORDINATE_SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".txt", ".parquet", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
@@ -58,15 +62,45 @@ def read_obsm(path: str | Path, key: str) -> NDArray[np.float32]:
     with open_file(path) as file:
         item = child(child(file, "obsm"), key)
         if is_array(item):
-            array = data_set(child(file, "obsm"), key)
-            with_plugin(array)
-            return as_coordinates(np.asarray(array[()]), name=f"obsm[{key!r}]")
+            return stored_coordinates(data_set(child(file, "obsm"), key), name=f"obsm[{key!r}]")
         if str(attribute(item, "encoding-type")) in ("csr_matrix", "csc_matrix"):
             return as_coordinates(_sparse(item), name=f"obsm[{key!r}]")
         n_rows = int(data_set(item, str(attribute(item, "_index"))).size)
         columns = [read_column(item, name, n_rows=n_rows) for name in frame_columns(item)]
     table = {column.name: np.asarray([*column.labels, "nan"], dtype=object)[column.codes] for column in columns}
     return as_coordinates(pd.DataFrame(table), name=f"obsm[{key!r}]")
+
+
+def stored_coordinates(array: Array, *, name: str) -> NDArray[np.float32]:
+    """Return an array of a file as coordinates, from 64 MiB on without holding it in memory.
+
+    Parameters
+    ----------
+    array
+        Checked by `data_set`.
+    name
+        For messages.
+
+    Raises
+    ------
+    DataError
+        As `as_coordinates`, or if there is no room for a copy where the file holds another type or is compressed.
+    """
+    with_plugin(array)
+    if array.ndim != 2 or not is_large(4 * array.size) or array.dtype.kind not in "fiub":
+        return as_coordinates(np.asarray(array[()]), name=name)
+    start = array.id.get_offset() if isinstance(array, h5py.Dataset) else None
+    if start is not None and array.dtype == np.dtype("<f4"):
+        return np.memmap(array.file.filename, dtype="<f4", mode="r", offset=start, shape=array.shape)
+    return _copied(array)
+
+
+def _copied(array: Array | NDArray[Any]) -> NDArray[np.float32]:
+    out = room(tuple(array.shape), np.float32)
+    for start in range(0, len(array), ROWS_PER_READ):
+        out[start : start + ROWS_PER_READ] = array[start : start + ROWS_PER_READ]
+        give_back(out)
+    return out
 
 
 def _no_key(name: str, key: str, keys: tuple[str, ...]) -> DataError:
@@ -142,7 +176,7 @@ def read_coordinates(path: str | Path) -> tuple[NDArray[np.float32], tuple[str, 
     path = Path(path)
     try:
         if path.suffix in (".npy", ".npz"):
-            return as_coordinates(_array(path), name=f"{str(path)!r}"), ()
+            return _array(path), ()
         table = _table(path)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         problem = f"{str(path)!r} cannot be read as a latent: {' '.join(str(error).split())[:200]}."
@@ -153,14 +187,17 @@ def read_coordinates(path: str | Path) -> tuple[NDArray[np.float32], tuple[str, 
     return as_coordinates(table, name=f"{str(path)!r}"), names
 
 
-def _array(path: Path) -> NDArray[Any]:
-    loaded = np.load(path, allow_pickle=False)
+def _array(path: Path) -> NDArray[np.float32]:
+    large = path.suffix == ".npy" and is_large(path.stat().st_size)
+    loaded = np.load(path, allow_pickle=False, mmap_mode="r" if large else None)
+    if large and loaded.ndim == 2 and loaded.dtype.kind in "fiub":
+        return loaded if loaded.dtype == np.dtype("<f4") and loaded.flags.c_contiguous else _copied(loaded)
     if isinstance(loaded, np.ndarray):
-        return loaded
+        return as_coordinates(loaded, name=f"{str(path)!r}")
     if len(loaded.files) != 1:
         message = f"it holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}), expected one"
         raise ValueError(message)
-    return np.asarray(loaded[loaded.files[0]])
+    return as_coordinates(loaded[loaded.files[0]], name=f"{str(path)!r}")
 
 
 def _table(path: Path) -> pd.DataFrame:

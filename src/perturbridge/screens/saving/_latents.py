@@ -10,23 +10,26 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from perturbridge._mapped import stretches
 from perturbridge.errors import DataError
 from perturbridge.screens.files._h5 import child, data_set, open_file, read_all
 from perturbridge.screens.files._h5_frame import frame_columns, frame_length, read_column
+from perturbridge.screens.files._obsm import stored_coordinates
 from perturbridge.values import Finding, FittedStep, Latent
 
-from ._h5ad_write import write_anndata
+from ._h5ad_write import plain_strings
 from ._profiles_read import stored_text
 from ._profiles_write import head
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["LATENT_KEY", "read_latent", "write_latent"]
 
 LATENT_FORMAT = "perturbridge-latent"
 LATENT_KEY = "X_perturbridge"
+NAMES_AT_ONCE = 65_536
 UNIT = "coordinates of cells in a latent space"
 
 
@@ -51,23 +54,13 @@ def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] 
     DataError
         If the names do not fit the cells, or the file cannot be written.
     """
-    from anndata import AnnData
-
-    names = list(cell_names) or [f"cell{row}" for row in latent.cells.tolist()]
-    if len(names) != latent.n_cells:
-        problem = f"{len(names)} names were given for {latent.n_cells} cells."
+    if cell_names and len(cell_names) != latent.n_cells:
+        problem = f"{len(cell_names)} names were given for {latent.n_cells} cells."
         raise DataError(problem, cure="Give one name per cell, or none.")
-    obs = pd.DataFrame(index=pd.Index(names, dtype=object))
-    obs["row"] = latent.cells
+    from anndata.io import write_elem
+
     places = _places(latent)
-    for role, labels in latent.labels.items():
-        categories = pd.Index(list(labels.categories), dtype=object)
-        obs[places[role]] = pd.Categorical.from_codes(labels.codes.tolist(), categories=categories)
-    if latent.trained is not None:
-        obs["trained"] = latent.trained
-    table = AnnData(X=np.zeros((latent.n_cells, 0), dtype=np.float32), obs=obs)
-    table.obsm[LATENT_KEY] = np.asarray(latent.z)
-    table.uns["perturbridge"] = {
+    record = {
         **head(LATENT_FORMAT, unit=UNIT),
         "name": latent.name,
         "made_by": latent.made_by,
@@ -77,7 +70,40 @@ def write_latent(latent: Latent, path: str | Path, *, cell_names: Sequence[str] 
         "steps": json.dumps([asdict(step) for step in latent.steps]),
         "findings": json.dumps([finding.as_json() for finding in latent.findings]),
     }
-    write_anndata(table, path)
+    with plain_strings(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_elem(file, "X", np.zeros((latent.n_cells, 0), dtype=np.float32))
+        _write_cells(file, latent, places, names=cell_names)
+        write_elem(file, "var", pd.DataFrame(index=pd.Index([], dtype=object)))
+        write_elem(file, "uns", {"perturbridge": record})
+        for empty in ("layers", "obsm", "obsp", "varm", "varp"):
+            write_elem(file, empty, {})
+        z = file.create_dataset(f"obsm/{LATENT_KEY}", shape=latent.z.shape, dtype=latent.z.dtype)
+        z.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        for start, part in stretches(latent.z):
+            z[start : start + len(part)] = part
+
+
+def _write_cells(file: h5py.File, latent: Latent, places: Mapping[str, str], *, names: Sequence[str]) -> None:
+    """Write `obs` a column at a time, and its index a stretch at a time: as Python strings the names of all cells take most of the memory."""
+    from anndata.io import write_elem
+
+    obs = file.create_group("obs")
+    columns: dict[str, Any] = {"row": latent.cells}
+    for role, labels in latent.labels.items():
+        categories = pd.Index(list(labels.categories), dtype=object)
+        columns[places[role]] = pd.Categorical.from_codes(labels.codes, categories=categories)
+    if latent.trained is not None:
+        columns["trained"] = latent.trained
+    for name, values in columns.items():
+        write_elem(obs, name, values)
+    index = obs.create_dataset("_index", shape=(latent.n_cells,), dtype=h5py.string_dtype())
+    index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+    for start in range(0, latent.n_cells, NAMES_AT_ONCE):
+        rows = latent.cells[start : start + NAMES_AT_ONCE].tolist()
+        index[start : start + len(rows)] = list(names[start : start + len(rows)]) or [f"cell{row}" for row in rows]
+    obs.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+    obs.attrs["column-order"] = np.array(list(columns), dtype=object)
 
 
 def read_latent(path: str | Path) -> Latent:
@@ -99,7 +125,7 @@ def read_latent(path: str | Path) -> Latent:
         columns = _json(record, "columns")
         z = data_set(child(file, "obsm"), LATENT_KEY)
         latent = Latent(
-            z=np.asarray(z[()]),
+            z=stored_coordinates(z, name=f"obsm[{LATENT_KEY!r}]"),
             cells=read_all(data_set(obs, "row"), length=n_cells),
             name=stored_text(record, "name"),
             made_by=stored_text(record, "made_by"),
