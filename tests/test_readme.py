@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_python_block_runs_as_written(tmp_path):
+def test_python_blocks_run_as_written(tmp_path, cluster_client):
     go_words = pb.open_embedding("go_words")
     simulated = pb.simulate.screen(
         go_words, n_perturbations=20, n_genes=40, cells_per_perturbation=12, n_controls=60, seed=0
@@ -26,11 +26,15 @@ def test_python_block_runs_as_written(tmp_path):
     rng = np.random.default_rng(0)
     genept = {gene: rng.normal(size=16).tolist() for gene in go_words.genes[::3]}
     (tmp_path / "GenePT.pickle").write_bytes(pickle.dumps(genept))
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
+    assert '"tcp://host:8786"' in second
+    second = second.replace("tcp://host:8786", cluster_client.scheduler.address)
+    for block in (first, first + second):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert not (tmp_path / "sums").exists()
 
 
 def commands():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -37,6 +38,10 @@ def fail(task: int, shared: object) -> int:
 def missing_file(task: int, shared: object) -> int:
     problem = "There is no file '/nowhere/screen.h5ad'."
     raise DataError(problem, cure="Check the path.")
+
+
+def broken_disk(task: int, shared: object) -> int:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def die(task: int, shared: object) -> int:

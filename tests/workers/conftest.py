@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +30,8 @@ def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
         yield as_workers(None)
     elif request.param == "dask":
         yield as_workers(request.getfixturevalue("client"))
+    elif request.param == "processes":
+        yield as_workers(request.getfixturevalue("process_pool"))
     else:
-        kind = ThreadPoolExecutor if request.param == "threads" else ProcessPoolExecutor
-        with kind(2) as executor:
+        with ThreadPoolExecutor(2) as executor:
             yield as_workers(executor)

@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import dask
@@ -94,7 +95,11 @@ def test_nobody_is_waited_for_when_all_workers_are_gone(monkeypatch: pytest.Monk
 
 
 def test_an_executor_whose_worker_dies_says_what_to_do() -> None:
-    with ProcessPoolExecutor(2) as executor, pytest.raises(DataError, match="A worker of ProcessPoolExecutor died"):
+    # One of its own, since it is broken afterwards.
+    with (
+        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor,
+        pytest.raises(DataError, match="A worker of ProcessPoolExecutor died"),
+    ):
         as_workers(executor).map(_tasks.die, [1, 2])
 
 

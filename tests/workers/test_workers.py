@@ -50,6 +50,11 @@ def test_any_other_error_arrives_as_it_is(workers: Workers) -> None:
         workers.fold(_tasks.fail, list(range(6)), merge=_tasks.add)
 
 
+def test_trouble_with_a_file_in_a_task_is_not_trouble_with_the_cluster(workers: Workers) -> None:
+    with pytest.raises(OSError, match="Input/output error"):
+        workers.map(_tasks.broken_disk, [1, 2])
+
+
 @pytest.mark.parametrize("workers", ["threads", "processes", "dask"], indirect=True)
 def test_an_error_says_on_which_machine_it_arose(workers: Workers) -> None:
     with pytest.raises(DataError, match=f"on {socket.gethostname()}"):

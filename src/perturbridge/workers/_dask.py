@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._call import call, here
-from ._dask_faults import explained, lost_again, result_of
+from ._dask_faults import check_task, explained, lost_again, result_of
 from ._dask_merge import merged_on_cluster
 from ._dask_wait import as_they_end
 
@@ -104,8 +104,7 @@ class OnDask:
         # A result stays on its worker for as long as someone here holds its future.
         del futures
         for future in as_they_end(self.client, completed):
-            if future.status == "error":
-                raise future.exception()
+            check_task(future)
             if future.status == "finished":
                 yield position[future.key], future
 

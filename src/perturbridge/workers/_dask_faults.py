@@ -10,7 +10,7 @@ from perturbridge.errors import DataError, PerturbridgeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["explained", "lost_again", "result_of"]
+__all__ = ["check_task", "explained", "lost_again", "result_of"]
 
 
 @contextmanager
@@ -22,22 +22,14 @@ def explained(client: Any) -> Iterator[None]:  # noqa: ANN401 a client of Dask
     DataError
         If a task killed its worker again and again, the scheduler is gone, or workers lack this package.
     """
-    from distributed import KilledWorker
-
     address = getattr(client.scheduler, "address", "?") if client.scheduler is not None else "?"
     try:
         yield
+    except _TaskFailed as failed:
+        found = _of_task(failed.error)
+        raise found from (None if found is failed.error else failed.error)
     except PerturbridgeError:
         raise
-    except KilledWorker as error:
-        problem = f"A task was tried several times and its worker died each time, last {error.last_worker.address}."
-        cure = "Most often its memory ran out: lower --memory (memory=), or give the workers more."
-        raise DataError(problem, cure=cure) from error
-    except ModuleNotFoundError as error:
-        problem = f"A worker cannot import {error.name}."
-        raise DataError(
-            problem, cure="Install perturbridge on every machine of the cluster, then start again."
-        ) from error
     except TimeoutError as error:
         if "workers" not in str(error):
             raise _gone(address, error) from error
@@ -45,6 +37,33 @@ def explained(client: Any) -> Iterator[None]:  # noqa: ANN401 a client of Dask
         raise DataError(problem, cure="Start workers (`dask worker ADDRESS`) and repeat the command.") from error
     except (OSError, RuntimeError) as error:
         raise _gone(address, error) from error
+
+
+class _TaskFailed(Exception):  # noqa: N818 it never leaves this room
+    """What a task raised, kept apart from what the cluster raises: both may be an OSError."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def check_task(future: Any) -> None:  # noqa: ANN401 a future of Dask
+    """Raise what the task of a future raised, if it did; `explained` gives it its name."""
+    if future.status == "error":
+        raise _TaskFailed(future.exception())
+
+
+def _of_task(error: BaseException) -> BaseException:
+    from distributed import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        problem = f"A task was tried several times and its worker died each time, last {error.last_worker.address}."
+        cure = "Most often its memory ran out: lower --memory (memory=), or give the workers more."
+        return DataError(problem, cure=cure)
+    if isinstance(error, ModuleNotFoundError):
+        problem = f"A worker cannot import {error.name}."
+        return DataError(problem, cure="Install perturbridge on every machine of the cluster, then start again.")
+    return error
 
 
 def lost_again(n_lost: int, n_tasks: int) -> DataError:
@@ -65,6 +84,7 @@ def result_of(future: Any) -> tuple[Any] | None:  # noqa: ANN401 a future of Das
     from concurrent.futures import CancelledError
 
     try:
+        check_task(future)
         return (future.result(),)
     except CancelledError:
         return None

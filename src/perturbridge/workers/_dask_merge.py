@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._dask_faults import result_of
+from ._dask_faults import check_task, result_of
 from ._dask_wait import SECONDS_BETWEEN_LOOKS, Watch, as_they_end
 from ._interface import Pace
 
@@ -46,8 +46,7 @@ def merged_on_cluster(
     futures.clear()
     keeping, ready = _Keeping(client, keep), []
     for future in as_they_end(client, completed):
-        if future.status == "error":
-            raise future.exception()
+        check_task(future)
         if future.status != "finished":
             return None
         if future.key in leaves:
