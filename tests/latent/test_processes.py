@@ -144,6 +144,10 @@ def test_a_process_that_is_told_to_stop_says_so():
     with pytest.raises(FitError, match=words), _told_to_stop(World(1, 2)):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with _told_to_stop(World(1, 2)):
+        assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 
 
