@@ -244,4 +244,8 @@ class H5Source:
 
     def row_ends(self) -> NDArray[np.int64] | None:
         """Return the cumulated number of stored values after each cell `(n_cells,)`, or None for a dense array."""
-        return None if self.pointers is None else self.pointers[1:] - self.pointers[0]
+        if self.pointers is None:
+            return None
+        first = int(self.pointers[0])
+        # A view of the whole file's, which takes no memory; only a part has to be shifted.
+        return self.pointers[1:] - first if first else self.pointers[1:]

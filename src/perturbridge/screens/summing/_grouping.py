@@ -93,9 +93,9 @@ def group_cells(screen: Screen, *, min_cells: int, on_few: Literal["raise", "dro
     findings = _left_out(screen, context, with_context=with_context, matched=matched)
     n_cells = np.bincount(codes[matched], minlength=len(screen.perturbations))
     keep, finding = too_few(n_cells, screen.perturbations, min_cells=min_cells, on_few=on_few)
-    new_code = np.where(keep, np.cumsum(keep) - 1, LEFT_OUT)
-    new_context = np.cumsum(has_control) - 1
-    context_codes = new_context[context.codes].astype(np.int32)
+    new_code = np.where(keep, np.cumsum(keep) - 1, LEFT_OUT).astype(np.int32)
+    new_context = (np.cumsum(has_control) - 1).astype(np.int32)
+    context_codes = new_context[context.codes]
     groups = np.full(screen.n_cells, LEFT_OUT, dtype=np.int32)
     groups[matched] = new_code[codes[matched]]
     groups[other >= 0] = int(keep.sum()) + other[other >= 0]
