@@ -115,7 +115,10 @@ def audit_latent(  # noqa: PLR0913 one keyword for each thing that is known of t
         control=labelled.control if labelled.n_cells == whole.n_cells else None,
         seed=spawn(chosen.seed, 8)[7],
     )
-    checks = (check_design(labelled, design, chosen), *_checks(subject, seen, chosen), pipeline)
+    first = check_design(labelled, design, chosen)
+    # Strata and codes of all cells have answered; what follows takes the most memory.
+    del labelled, design
+    checks = (first, *_checks(subject, seen, chosen), pipeline)
     return AuditReport(
         latent=whole.name,
         fingerprint=whole.fingerprint,
