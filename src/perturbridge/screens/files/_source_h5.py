@@ -11,6 +11,7 @@ import numpy as np
 
 from perturbridge.errors import DataError
 
+from ._ahead import ask_ahead
 from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
 from ._h5_frame import row_name
 from ._node import file_name, is_array, is_group
@@ -214,6 +215,19 @@ class H5Source:
             n_genes=self.shape[1],
             locate=self.locate,
         )
+
+    def expect(self, start: int, stop: int) -> None:
+        """Ask the system for the bytes of cells that will be read soon; a hint, which changes nothing but the time."""
+        low, high = max(start, 0), min(stop, self.shape[0])
+        if high <= low or self.turned:
+            return
+        with open_file(self.path) as file:
+            if self.pointers is None:
+                ask_ahead(data_set(file, self.key), self.first_row + low, self.first_row + high)
+                return
+            group = child(file, self.key)
+            for part in ("indices", "data"):
+                ask_ahead(data_set(group, part), int(self.pointers[low]), int(self.pointers[high]))
 
     def _dense_rows(self, start: int, stop: int) -> NDArray[np.generic]:
         start, stop = self.first_row + start, self.first_row + stop

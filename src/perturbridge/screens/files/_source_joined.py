@@ -84,6 +84,13 @@ class JoinedSource:
             np.concatenate([chunk.data for chunk in chunks]) if chunks else np.empty(0, dtype=np.float32),
         )
 
+    def expect(self, start: int, stop: int) -> None:
+        """Pass the hint on to the file in which the first of these cells lies, where it takes any."""
+        at = self._part_of(min(max(start, 0), self.shape[0] - 1))
+        hint, low = getattr(self.parts[at], "expect", None), int(self._starts[at])
+        if callable(hint):
+            hint(start - low, stop - low)
+
     def part(self, start: int, stop: int) -> CountSource:
         """Return cells `start` to `stop`, `stop` excluded, as a source that travels: the files that hold them alone."""
         check_range(start, stop, self.shape[0])

@@ -68,6 +68,12 @@ class PickedGenes:
             indices, data = indices[order], data[order]
         return RowChunk(chunk.start, indptr, indices.astype(np.int32), data)
 
+    def expect(self, start: int, stop: int) -> None:
+        """Pass the hint on to the inner source, where it takes any."""
+        hint = getattr(self.inner, "expect", None)
+        if callable(hint):
+            hint(start, stop)
+
     def part(self, start: int, stop: int) -> PickedGenes:
         """Return cells `start` to `stop`, `stop` excluded, as a source that travels."""
         return replace(self, inner=part_of(self.inner, start, stop))
