@@ -13,6 +13,7 @@ from perturbridge.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -86,19 +87,31 @@ def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     return out
 
 
-def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+def room(
+    shape: tuple[int, ...], dtype: DTypeLike, *, folder: str | Path | None = None, on_disk: bool = False
+) -> NDArray[Any]:
     """Return an array to be filled: in memory, or from 64 MiB on in a temporary file without a name, which is gone with the array.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array.
+    folder
+        Where the file lies; default: that of the system for temporary files.
+    on_disk
+        Whatever its size.
 
     Raises
     ------
     DataError
-        If the folder of temporary files has no room for it.
+        If the folder has no room for it.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if not is_large(size):
+    if not size or not (on_disk or is_large(size)):
         return np.empty(shape, dtype=dtype)
+    place = folder or tempfile.gettempdir()
     try:
-        with tempfile.TemporaryFile(prefix="perturbridge-") as file:
+        with tempfile.TemporaryFile(prefix="perturbridge-", dir=place) as file:
             # A file that only claims its length ends the program when the disk is full; this asks for the space now.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)
@@ -106,5 +119,5 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
                 file.truncate(size)
             return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
     except OSError as error:
-        problem = f"{size / 1e9:.2f} GB of temporary space in {tempfile.gettempdir()} cannot be had: {error.strerror}."
+        problem = f"{size / 1e9:.2f} GB of temporary space in {place} cannot be had: {error.strerror}."
         raise DataError(problem, cure="Free some, or set TMPDIR to a folder on a larger disk.") from error

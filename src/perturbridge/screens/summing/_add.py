@@ -26,7 +26,10 @@ __all__ = ["Adding", "add_chunk", "threads_here"]
 def threads_here() -> int:
     """Return the threads this process may use: those of the numerical libraries where that is set (`--threads`), else its processors."""
     said = os.environ.get("NUMBA_NUM_THREADS", "")
-    return int(said) if said.isdecimal() and int(said) > 0 else len(os.sched_getaffinity(0))
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    # Those it may run on, where the system says so: a job of a cluster has few of many.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import shutil
 import tempfile
 from dataclasses import replace
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perturbridge._mapped import give_back, room
 from perturbridge.errors import DataError
 from perturbridge.workers import show_bytes
 
@@ -48,8 +47,7 @@ class ScratchSums:
         needed, free = BYTES_ON_DISK * shape[0] * shape[1], shutil.disk_usage(place).free
         if free < needed:
             raise _full(place, needed=needed, free=free)
-        self._maps = {name: _on_disk(place, 8 * shape[0] * shape[1]) for name in _TABLES}
-        self._tables = {name: np.frombuffer(held, dtype=np.int64).reshape(shape) for name, held in self._maps.items()}
+        self._tables = {name: room(shape, np.int64, folder=place, on_disk=True) for name in _TABLES}
         self._counts: Accumulator | None = None
 
     def put(self, low: int, high: int, /, block: Accumulator) -> None:
@@ -57,7 +55,7 @@ class ScratchSums:
         for name, table in self._tables.items():
             table[:, low:high] = getattr(block, name)
             # What is on disk need not be in memory as well.
-            self._maps[name].madvise(mmap.MADV_DONTNEED)
+            give_back(table)
         nothing = np.empty((0, 0), dtype=np.int64)
         self._counts = replace(block, sums=nothing, squares=nothing, detected=nothing.astype(np.int32))
 
@@ -68,16 +66,6 @@ class ScratchSums:
             raise RuntimeError(message)
         tables: dict[str, Any] = self._tables
         return replace(self._counts, **tables)
-
-
-def _on_disk(folder: Path, size: int) -> mmap.mmap:
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
-            # A mapped file that outgrows the disk kills the process, so the room is taken before.
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            raise _full(folder, needed=size, free=shutil.disk_usage(folder).free) from error
-        return mmap.mmap(file.fileno(), size)
 
 
 def _full(folder: Path, *, needed: int, free: int) -> DataError:
