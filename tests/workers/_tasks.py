@@ -19,6 +19,10 @@ def add(first: int, second: int) -> int:
     return first + second
 
 
+def variable(task: str, shared: object) -> str | None:
+    return os.environ.get(task)
+
+
 def slow(task: int, shared: float) -> int:
     time.sleep(shared)
     return task * task

@@ -21,6 +21,7 @@ def test_local_starts_as_many_workers_as_it_says_and_shows_where_to_watch() -> N
         assert workers.n == 2
         assert "http://" in workers.description
         assert workers.map(_tasks.plus, [1, 2], shared=1) == [2, 3]
+        assert workers.map(_tasks.variable, ["MALLOC_MMAP_THRESHOLD_"]) == [str(2**25)]
 
 
 def test_a_scheduler_by_its_address(client) -> None:

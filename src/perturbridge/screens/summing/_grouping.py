@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -48,6 +48,11 @@ class Grouping:
     context_codes: NDArray[np.int32]
     findings: tuple[Finding, ...]
     kinds: tuple[str, ...] = ()
+
+    def without_cells(self) -> Grouping:
+        """Return the names of the sums alone, once every cell is in one."""
+        none = np.empty(0, dtype=np.int32)
+        return replace(self, groups=none, context_codes=none)
 
     @property
     def n_rows(self) -> int:

@@ -98,6 +98,8 @@ def pseudobulk(
         scratch=None if kept is None else kept.folder,
         progress=progress,
     )
+    # The names are still needed; the labels of the cells would only add to the peak, which comes now.
+    grouping = grouping.without_cells()
     effects = finish(screen, grouping, total, min_cells=min_cells, on_few=on_few)
     if kept is not None:
         kept.clear()

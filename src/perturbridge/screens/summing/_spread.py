@@ -32,7 +32,7 @@ __all__ = ["sum_screen"]
 # More ranges than workers even out their speed, and less is lost with one of them; but each range has sums of its own to clear, to send
 # and to merge, which must not take longer than to read its cells.
 RANGES_PER_WORKER = 4
-BYTES_READ_PER_BYTE_OF_SUMS = 2
+BYTES_READ_PER_BYTE_OF_SUMS = 8
 BYTES_PER_STORED_VALUE = 8
 
 
