@@ -1,6 +1,7 @@
 """Pseudo-bulk while its processes are killed: is the result the one of an undisturbed run, and is anything left behind?
 
-A worker of two is killed with SIGKILL at ten points of the run, drawn at random (of all tasks done), the process that asked for the work
+A worker of two is killed with SIGKILL at ten moments of the run, drawn at random (shares of the seconds an undisturbed run takes, in which
+either worker is reading, adding, sending or merging), the process that asked for the work
 (the client) once and started again with the same checkpoint, and the scheduler once.
 """
 
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -30,30 +32,32 @@ def run(*, quick: bool) -> list[dict]:
         path, _ = files(folder, quick=quick)
         screen = read_screen(path)
         whole = digest(pseudobulk(screen))
-        points = np.sort(np.random.default_rng(0).uniform(0.02, 0.9, N_KILLS[quick]))
-        rows = [_kill_worker(screen, folder, share=float(share)) for share in points]
+        usual = _kill_worker(screen, folder, after=None)["wall_s"]
+        moments = np.sort(np.random.default_rng(0).uniform(0.02, 0.9, N_KILLS[quick]))
+        rows = [_kill_worker(screen, folder, after=float(share) * usual) for share in moments]
         rows += [_kill_client(path, folder), _kill_scheduler(screen, folder)]
     for row in rows:
         row["equal"] = row.pop("sha256") == whole
     return rows
 
 
-def _kill_worker(screen, folder: Path, *, share: float) -> dict:
+def _kill_worker(screen, folder: Path, *, after: float | None) -> dict:
     from perturbridge.screens import pseudobulk
 
-    kept, killed = folder / "kept", []
-
-    def told(done: int, total: int) -> None:
-        if done >= share * total and not killed:
-            killed.append(next(iter(client.run(os.getpid).values())))
-            os.kill(killed[0], signal.SIGKILL)
-
+    kept = folder / "kept"
     with local(2) as client:
+        pids = list(client.run(os.getpid).values())
+        # The older and the newer worker in turn.
+        timer = threading.Timer(after or 0.0, os.kill, (pids[round(1000 * (after or 0.0)) % 2], signal.SIGKILL))
         began = time.perf_counter()
-        effects = pseudobulk(screen, client=client, checkpoint=kept, progress=told)
+        if after is not None:
+            timer.start()
+        effects = pseudobulk(screen, client=client, checkpoint=kept)
         seconds = time.perf_counter() - began
-    assert killed
-    return {"killed": "worker", "at": share, "wall_s": seconds, "left": kept.exists(), "sha256": digest(effects)}
+        alive = set(client.run(os.getpid).values()) >= set(pids)
+    assert after is None or not alive, "it ended before the worker was killed"
+    said = {"killed": "worker", "after_s": after, "wall_s": seconds, "left": kept.exists()}
+    return {**said, "sha256": digest(effects)}
 
 
 CLIENT = """
@@ -83,7 +87,7 @@ def _kill_client(path: Path, folder: Path) -> dict:
     found, first = lived.stdout.split()
     return {
         "killed": f"client; started again, it went on at {float(first):.2f}",
-        "at": 0.5,
+        "after_s": "half",
         "wall_s": time.perf_counter() - began,
         "left": kept.exists() or bool(half_written),
         "sha256": found,
@@ -116,7 +120,7 @@ def _kill_scheduler(screen, folder: Path) -> dict:
         effects = pseudobulk(screen, client=client, checkpoint=kept, progress=lambda done, n: first.append(done / n))
     return {
         "killed": f"scheduler; with another one it went on at {first[0]:.2f}",
-        "at": 0.6,
+        "after_s": "0.6 of the tasks",
         "wall_s": time.perf_counter() - began,
         "left": kept.exists(),
         "sha256": digest(effects),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ R = TypeVar("R")
 # What was sent to the workers is lost when all that hold it die together; it is then sent again, but not for ever.
 ROUNDS = 5
 BYTES_AT_ONCE = 4_000_000
+SECONDS_TO_MEND = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,24 @@ class OnDask:
             if future.status == "finished":
                 yield position[future.key], future
 
+    def _scattered(self, shared: object) -> Any:  # noqa: ANN401 a future of Dask
+        """Send to every worker what all tasks share, again where one of them dies just then."""
+        for _ in range(ROUNDS - 1):
+            try:
+                return self.client.scatter(shared, broadcast=True, hash=False)
+            except TimeoutError:
+                raise
+            except (OSError, KeyError):
+                # The scheduler stumbles over a worker that vanishes while it hands the copies round (a KeyError of its own); if it is the
+                # scheduler itself that is gone, the next attempt says so.
+                time.sleep(SECONDS_TO_MEND)
+        return self.client.scatter(shared, broadcast=True, hash=False)
+
     def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
         """Hand the tasks over, few at a time where they are large: the scheduler warns of, and chokes on, graphs of many megabytes."""
         from distributed.protocol.pickle import dumps
 
-        common = None if shared is None else self.client.scatter(shared, broadcast=True, hash=False)
+        common = None if shared is None else self._scattered(shared)
         work = partial(call, function=function, sent_by=here())
         size = len(dumps(tasks[0])) if tasks else 1  # type: ignore[no-untyped-call]
         step = max(BYTES_AT_ONCE // size, 1)
