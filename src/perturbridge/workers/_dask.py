@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._call import call, here
 from ._dask_faults import check_task, explained, lost_again, result_of
 from ._dask_merge import merged_on_cluster
-from ._dask_wait import as_they_end
+from ._dask_wait import as_they_end, check_connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,16 +112,18 @@ class OnDask:
 
     def _scattered(self, shared: object) -> Any:  # noqa: ANN401 a future of Dask
         """Send to every worker what all tasks share, again where one of them dies just then."""
-        for _ in range(ROUNDS - 1):
+        for left in reversed(range(ROUNDS)):
+            check_connected(self.client)
             try:
                 return self.client.scatter(shared, broadcast=True, hash=False)
             except TimeoutError:
                 raise
             except (OSError, KeyError):
-                # The scheduler stumbles over a worker that vanishes while it hands the copies round (a KeyError of its own); if it is the
-                # scheduler itself that is gone, the next attempt says so.
+                # The scheduler stumbles over a worker that vanishes while it hands the copies round (a KeyError of its own).
+                if not left:
+                    raise
                 time.sleep(SECONDS_TO_MEND)
-        return self.client.scatter(shared, broadcast=True, hash=False)
+        return None
 
     def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
         """Hand the tasks over, few at a time where they are large: the scheduler warns of, and chokes on, graphs of many megabytes."""

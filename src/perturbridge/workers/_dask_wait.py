@@ -10,11 +10,18 @@ from perturbridge.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Watch", "as_they_end"]
+__all__ = ["Watch", "as_they_end", "check_connected"]
 
 # Workers that died are replaced by their nanny in seconds; those of a queue may take minutes.
 SECONDS_WITHOUT_WORKERS = 300.0
 SECONDS_BETWEEN_LOOKS = 2.0
+
+
+def check_connected(client: Any) -> None:  # noqa: ANN401 a client of Dask
+    """Raise ConnectionError if the connection to the scheduler is closed."""
+    if client.status not in ("running", "connecting"):
+        message = f"the connection is {client.status}"
+        raise ConnectionError(message)
 
 
 class Watch:
@@ -40,9 +47,7 @@ class Watch:
         DataError
             If there have been no workers for five minutes.
         """
-        if self._client.status not in ("running", "connecting"):
-            message = f"the connection is {self._client.status}"
-            raise ConnectionError(message)
+        check_connected(self._client)
         if self._client.nthreads():
             self._alone_since = None
             return
