@@ -9,6 +9,8 @@ import hashlib
 import logging
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -20,7 +22,7 @@ N_THREADS = 2
 
 
 @contextmanager
-def small_cluster():
+def small_cluster(n_workers=2):
     import dask
     from distributed import Client, LocalCluster
 
@@ -28,11 +30,19 @@ def small_cluster():
     with (
         dask.config.set(dict.fromkeys(names, N_THREADS)),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def start_dask(kind, *arguments):
+    """Start a scheduler or a worker as a program of its own."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments]
+    # See `open_workers`, which sees to it for workers of its own.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def small_pool():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from perturbridge.audit._subject import make_subject
+from perturbridge.audit._subject import label_subject
 from perturbridge.values import Latent, as_labels
 
 
@@ -10,7 +10,7 @@ def subject_of(z, **groupings):
     """A subject from coordinates and arrays of labels."""
     latent = Latent(z=np.asarray(z, dtype=np.float32))
     labels = {role: as_labels(role, values, latent) for role, values in groupings.items()}
-    return make_subject(latent, groupings=labels)
+    return label_subject(latent, groupings=labels).loaded()
 
 
 def screen_like(*, n=1200, d=8, shift=0.0, effect=1.0, n_contexts=2, skew=0.0, n_perturbations=3, seed=0, heavy=False):

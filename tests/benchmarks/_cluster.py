@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from tests._spread import start_dask
+
+from ._pseudobulk import SMALL
 
 SIZES = {
     False: {"n_cells": 200_000, "n_genes": 8_000, "n_conditions": 2_000, "n_contexts": 48},
     True: {"n_cells": 20_000, "n_genes": 1_000, "n_conditions": 100, "n_contexts": 12},
 }
-SMALL = {"n_cells": 600, "n_genes": 50, "n_conditions": 5, "n_contexts": 2}
 
 
 def run(*, quick: bool) -> list[dict]:
@@ -99,10 +99,10 @@ def apart(n: int, folder: Path):
 
     file = folder / f"scheduler-{time.monotonic_ns()}.json"
     started = [
-        start("scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+        start_dask("scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
     ]
     arguments = ("--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder))
-    started += [start("worker", *arguments) for _ in range(n)]
+    started += [start_dask("worker", *arguments) for _ in range(n)]
     try:
         while not file.exists():
             time.sleep(0.1)
@@ -113,12 +113,6 @@ def apart(n: int, folder: Path):
         for process in reversed(started):
             process.terminate()
             process.wait()
-
-
-def start(kind: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments]
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _timed(label: str, client, screens) -> dict:

@@ -184,11 +184,11 @@ def _contend(name: str, large: str, small: str, out: str) -> None:
     print(json.dumps(figures))
 
 
-def _simulate(path: str, sizes: str) -> None:
+def simulate_file(path: str, sizes: str) -> None:
     from perturbridge.screens import simulate
 
     simulate.write_large(path, **json.loads(sizes))
 
 
 if __name__ == "__main__":
-    {"contend": _contend, "simulate": _simulate}[sys.argv[1]](*sys.argv[2:])
+    {"contend": _contend, "simulate": simulate_file}[sys.argv[1]](*sys.argv[2:])

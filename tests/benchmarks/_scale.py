@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from ._contender import measure, peak_mb
+from ._pseudobulk import MODULE as SIMULATOR
+from ._pseudobulk import SMALL, simulate_file
 
 MODULE = "tests.benchmarks._scale"
 SIZES = {False: (200_000, 1_000_000, 2_000_000), True: (4_000, 20_000, 40_000)}
@@ -60,7 +62,7 @@ def make_files(folder: Path, *, quick: bool) -> dict[int, Path]:
     small = folder / f"small-{DESIGN[quick]['n_genes']}.h5ad"
     for n, path in {CELLS_TO_FIT: small, **files}.items():
         if not path.exists():
-            measure(MODULE, "simulate", str(path), json.dumps({"n_cells": n, **DESIGN[quick]}))
+            measure(SIMULATOR, "simulate", str(path), json.dumps({"n_cells": n, **DESIGN[quick]}))
     if not model_of(folder, quick=quick).exists():
         measure(MODULE, "fit", str(small), str(model_of(folder, quick=quick)))
     return files
@@ -112,12 +114,10 @@ def disk_seconds(path: str) -> float:
 def _pseudobulk(path: str, *_: str) -> dict:
     from perturbridge.screens import pseudobulk, read_screen
 
-    from ._pseudobulk import _simulate
-
     with tempfile.TemporaryDirectory() as scratch:
         # Compiles what is compiled, so that the seconds are those of the file.
         small = str(Path(scratch) / "small.h5ad")
-        _simulate(small, json.dumps({"n_cells": 600, "n_genes": 50, "n_conditions": 5, "n_contexts": 2}))
+        simulate_file(small, json.dumps(SMALL))
         pseudobulk(read_screen(small))
     tries = []
     for _ in range(1 if Path(path).stat().st_size > 2e9 else 3):
@@ -204,12 +204,6 @@ def _stage(name: str, *arguments: str) -> None:
     print(json.dumps(figures | {"peak_mb": peak_mb()}))
 
 
-def _simulate_file(path: str, sizes: str) -> None:
-    from perturbridge.screens import simulate
-
-    simulate.write_large(path, **json.loads(sizes))
-
-
 def _fit(path: str, folder: str) -> None:
     import perturbridge as pb
     from perturbridge.latent import Architecture, LatentModel, Training
@@ -220,4 +214,4 @@ def _fit(path: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    {"stage": _stage, "simulate": _simulate_file, "fit": _fit}[sys.argv[1]](*sys.argv[2:])
+    {"stage": _stage, "fit": _fit}[sys.argv[1]](*sys.argv[2:])

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ._contender import measure, peak_mb
+from ._pseudobulk import MODULE as SIMULATOR
 from ._pseudobulk import SMALL
 from ._scale import DESIGN, SIZES
 
@@ -38,7 +39,7 @@ def run(*, quick: bool) -> list[dict]:
         large, small = Path(kept or scratch) / f"cells-{n_cells}.h5ad", Path(scratch) / "small.h5ad"
         for path, sizes in ((large, {"n_cells": n_cells, **DESIGN[quick]}), (small, SMALL)):
             if not path.exists():
-                measure(MODULE, "simulate", str(path), json.dumps(sizes))
+                measure(SIMULATOR, "simulate", str(path), json.dumps(sizes))
         for name, (label, _, function) in CONTENDERS.items():
             ours = function.__name__.startswith("_ours")
             if not ours and not theirs:
@@ -169,11 +170,5 @@ def _contend(name: str, large: str, small: str, out: str) -> None:
     print(json.dumps(figures))
 
 
-def _simulate(path: str, sizes: str) -> None:
-    from perturbridge.screens import simulate
-
-    simulate.write_large(path, **json.loads(sizes))
-
-
 if __name__ == "__main__":
-    {"contend": _contend, "simulate": _simulate}[sys.argv[1]](*sys.argv[2:])
+    {"contend": _contend}[sys.argv[1]](*sys.argv[2:])

@@ -8,16 +8,14 @@ every bit of the result is that of one process. Alignment: 200 perturbations x 3
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+
+from ._cluster import apart
 
 SIZES = {"align": (200, 300, 2_000), "cross-validate": (500, 3_000), "score": (500, 3_000, 400), "ranks": (24, 1_000)}
 QUICK = {"align": (30, 100, 400), "cross-validate": (40, 100), "score": (60, 100, 30), "ranks": (4, 60)}
@@ -137,38 +135,11 @@ def timed(work, client):
     return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in answer()]), took, spent
 
 
-@contextmanager
-def loopback(folder):
-    """Start a scheduler and two workers as programs of their own; yields the address."""
-    file = folder / "scheduler.json"
-    programs = [
-        ["scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file), "--dashboard-address", ":0"]
-    ]
-    programs += [["worker", "--scheduler-file", str(file), "--nthreads", "1", "--dashboard-address", ":0"]] * 2
-    started = []
-    try:
-        for program in programs:
-            command = [sys.executable, "-m", "dask", *program]
-            started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            while not file.exists() or not file.read_text():
-                time.sleep(0.1)
-        from distributed import Client
-
-        address = json.loads(file.read_text())["address"]
-        with Client(address) as client:
-            client.wait_for_workers(2, timeout=60)
-        yield address
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait()
-
-
 def run(*, quick: bool = False) -> list[dict]:
     from perturbridge.workers import open_workers
 
     rows, alone = [], {}
-    with TemporaryDirectory() as name, loopback(Path(name)) as address:
+    with TemporaryDirectory() as name, apart(2, Path(name)) as beyond:
         warm = {work: make(QUICK[work], Path(name)) for work, make in WORKS.items()}
         works = warm if quick else {work: make(SIZES[work], Path(name)) for work, make in WORKS.items()}
         places = {
@@ -176,7 +147,7 @@ def run(*, quick: bool = False) -> list[dict]:
             "LocalCluster, 1 worker": "local:1",
             "LocalCluster, 2 workers": "local:2",
             "LocalCluster, 4 workers": "local:4",
-            "scheduler and 2 workers, tcp": address,
+            "scheduler and 2 workers, tcp": beyond.scheduler.address,
         }
         for label, where in places.items():
             with open_workers(where) as workers:

@@ -19,9 +19,8 @@ from torch import nn
 from perturbridge.errors import FitError
 from perturbridge.latent import LatentModel
 from perturbridge.latent.cells import _memory
-from perturbridge.screens import simulate
 
-from .conftest import QUICK, SMALL, DenseSource
+from .conftest import QUICK, SMALL, DenseSource, small_screen
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,21 +61,6 @@ def together(task: str, *arguments: object, size: int = 2) -> list[Ended]:
 
 def rank() -> int:
     return int(os.environ["RANK"])
-
-
-def small_screen():
-    return simulate.screen(
-        n_perturbations=6,
-        n_genes=50,
-        cells_per_perturbation=50,
-        n_controls=150,
-        n_contexts=3,
-        n_states=2,
-        context_scale=0.6,
-        state_scale=1.0,
-        library_size=300,
-        seed=3,
-    ).screen
 
 
 def watched(screen):

@@ -53,8 +53,7 @@ def screen_of(counts, *, genes=None, like=None, rows=slice(None), context=None, 
     )
 
 
-@pytest.fixture(scope="session")
-def simulated():
+def small_simulation():
     return simulate.screen(
         n_perturbations=6,
         n_genes=50,
@@ -67,6 +66,15 @@ def simulated():
         library_size=300,
         seed=3,
     )
+
+
+def small_screen():
+    return small_simulation().screen
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    return small_simulation()
 
 
 @pytest.fixture(scope="session")

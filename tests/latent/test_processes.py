@@ -33,8 +33,8 @@ from perturbridge.latent.training._state import RunState
 from perturbridge.latent.training._watch import CELLS_AT_ONCE, own_held
 from perturbridge.latent.training._world import World
 
-from ._together import fit, small_screen, together, watched
-from .conftest import QUICK, SMALL
+from ._together import fit, together, watched
+from .conftest import QUICK, SMALL, small_screen
 
 ROWS = np.flatnonzero(np.arange(1100) % 7 != 3)
 

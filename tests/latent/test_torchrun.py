@@ -15,8 +15,8 @@ import pytest
 from perturbridge.cli import main
 from perturbridge.latent import LatentModel, Training
 
-from ._together import ROOT, small_screen
-from .conftest import SMALL
+from ._together import ROOT
+from .conftest import SMALL, small_screen
 from .test_processes import write_store
 
 CONFIG = """

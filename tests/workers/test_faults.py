@@ -1,50 +1,35 @@
-"""Workers and schedulers that die."""
+"""Workers and schedulers that die; each test has a cluster of its own, so that none meets what another has killed."""
 
 from __future__ import annotations
 
-import logging
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
+from tests._spread import small_cluster, start_dask
 from tests.workers import _tasks
 
 from perturbridge.errors import DataError
 from perturbridge.workers import _dask_wait, _open, as_workers, open_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
     from pathlib import Path
 
 N = 12
 UNLUCKY = np.random.default_rng(9).choice(N, size=3, replace=False).tolist()
 
 
-@contextmanager
-def cluster_of(n: int) -> Iterator[tuple[LocalCluster, Client]]:
-    """A cluster of its own: what becomes of a worker that was killed must not reach the next test."""
-    with (
-        LocalCluster(
-            n_workers=n, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield cluster, client
-
-
 @pytest.mark.parametrize("unlucky", UNLUCKY)
 @pytest.mark.parametrize("run", ["map", "fold"])
 def test_a_worker_that_is_killed_changes_no_result(tmp_path: Path, run: str, unlucky: int) -> None:
-    with cluster_of(2) as (_, client):
+    with small_cluster() as client:
         workers, shared = as_workers(client), (str(tmp_path), unlucky)
         if run == "map":
             assert workers.map(_tasks.die_once, list(range(N)), shared=shared) == [i * i for i in range(N)]
@@ -56,14 +41,14 @@ def test_a_worker_that_is_killed_changes_no_result(tmp_path: Path, run: str, unl
 
 @pytest.mark.parametrize("run", ["map", "fold"])
 def test_what_is_shared_is_sent_again_when_all_who_held_it_are_gone(run: str) -> None:
-    with cluster_of(1) as (cluster, client):
+    with small_cluster(1) as client:
         workers, gone = as_workers(client), []
 
         def told(done: int, _: int) -> None:
             if done == 3 and not gone:
                 gone.append(done)
-                cluster.scale(0)
-                cluster.scale(1)
+                client.cluster.scale(0)
+                client.cluster.scale(1)
 
         tasks = list(range(30))
         if run == "map":
@@ -77,7 +62,7 @@ def test_what_is_shared_is_sent_again_when_all_who_held_it_are_gone(run: str) ->
 def test_a_task_that_kills_its_workers_is_named_and_not_tried_for_ever() -> None:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        cluster_of(1) as (_, client),
+        small_cluster(1) as client,
         pytest.raises(DataError, match="its worker died each time") as caught,
     ):
         as_workers(client).map(_tasks.die, [1])
@@ -88,10 +73,10 @@ def test_nobody_is_waited_for_when_all_workers_are_gone(monkeypatch: pytest.Monk
     monkeypatch.setattr(_dask_wait, "SECONDS_WITHOUT_WORKERS", 0.5)
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "4s"}),
-        cluster_of(1) as (cluster, client),
+        small_cluster(1) as client,
         pytest.raises(DataError, match=r"All workers of the Dask scheduler at .* are gone|has had no workers"),
     ):
-        as_workers(client).map(_tasks.slow, list(range(100)), shared=0.05, progress=lambda *_: cluster.scale(0))
+        as_workers(client).map(_tasks.slow, list(range(100)), shared=0.05, progress=lambda *_: client.cluster.scale(0))
 
 
 def test_an_executor_whose_worker_dies_says_what_to_do() -> None:
@@ -107,8 +92,10 @@ def test_a_scheduler_that_is_lost_ends_the_work_with_a_cure(tmp_path: Path, monk
     monkeypatch.setattr(_open, "SECONDS_TO_CONNECT", 6)
     file = tmp_path / "scheduler.json"
     started = [
-        _start("scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard"),
-        _start("worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"),
+        start_dask("scheduler", "--scheduler-file", str(file), "--port", "0", "--no-dashboard"),
+        start_dask(
+            "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"
+        ),
     ]
     try:
         _wait_for(file, started)
@@ -128,11 +115,6 @@ def test_a_scheduler_that_is_lost_ends_the_work_with_a_cure(tmp_path: Path, monk
         for process in started:
             process.kill()
             process.wait()
-
-
-def _start(kind: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _wait_for(file: Path, started: list[subprocess.Popen[bytes]]) -> None:

@@ -16,7 +16,7 @@ from ._audit import audit_latent
 from ._folds import random_folds
 from ._repair_steps import CLOSED_FORM_STEPS, RepairCells
 from ._settings import AuditSettings
-from ._subject import make_subject
+from ._subject import label_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,7 +135,7 @@ def repair_latent(  # noqa: PLR0913 as audit_latent
     chosen = settings or AuditSettings()
     given = {"context": context, "sample": sample, "condition": condition, "state": state}
     groupings = {role: None if v is None else as_labels(role, v, latent) for role, v in given.items()}
-    subject = make_subject(latent, groupings=groupings, control=control)
+    subject = label_subject(latent, groupings=groupings, control=control).loaded()
     codes, strata = subject.context.codes.astype(np.int64), subject.strata
     (rng,) = spawn(chosen.seed + 1, 1)
     fit = random_folds(codes, strata, n_folds=2, rng=rng) == 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Subject", "label_subject", "make_subject"]
+__all__ = ["Subject", "label_subject"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,26 +127,6 @@ def standardized(values: NDArray[np.floating]) -> NDArray[np.float64]:
     x = x - x.mean(axis=0)
     sd = x.std(axis=0)
     return np.asarray(x / np.where(sd > 1e-12 * (1 + np.abs(x).max(axis=0, initial=0)), sd, np.inf))
-
-
-def make_subject(
-    latent: Latent,
-    *,
-    groupings: dict[str, Labels | None],
-    control: NDArray[np.bool_] | Sequence[str] | None = None,
-    library_size: ArrayLike | None = None,
-    reference: ArrayLike | None = None,
-    drop_unlabelled: bool = False,
-) -> Subject:
-    """Join a latent and its labels, with everything that is known of each cell in memory; parameters and errors as `label_subject`."""
-    return label_subject(
-        latent,
-        groupings=groupings,
-        control=control,
-        library_size=library_size,
-        reference=reference,
-        drop_unlabelled=drop_unlabelled,
-    ).loaded()
 
 
 def label_subject(

@@ -12,7 +12,6 @@ from perturbridge._mapped import give_back, room
 from perturbridge.errors import FitError
 from perturbridge.values import FittedStep, Latent
 from perturbridge.workers import as_workers
-from perturbridge.workers._serial import Serial
 
 from ._genes import match_genes
 from ._groupings import carried, codes_among, grouping, strata
@@ -172,7 +171,7 @@ def encode(
     # Of the whole screen, so that a message counts all that is wrong with it.
     _contexts(fitted, screen, np.arange(n), needed=needs_context)
     _conditions(fitted, screen)
-    here = isinstance(workers, Serial)
+    here = workers.here
     job = _Job(
         fitted=fitted if here else None,
         packed=None if here else pack_model(fitted, name=name),

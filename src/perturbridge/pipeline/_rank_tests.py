@@ -127,9 +127,9 @@ def _tested(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Size and p of every gene of every perturbation, each in the order of the names."""
     workers = as_workers(client)
-    n_tasks = 1 if workers.n == 1 else _TASKS_PER_WORKER * workers.n
+    n_tasks = 1 if workers.here else _TASKS_PER_WORKER * workers.n
     tasks = _groups(ranked.screen, names, n_tasks=n_tasks)
-    if workers.n > 1:
+    if not workers.here:
         # A screen travels as where to read it.
         ranked = replace(ranked, screen=ranked.screen.part(0, ranked.screen.n_cells))
     found = [one for group in map_alike(workers, _test_group, tasks, shared=ranked) for one in group]

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._open import as_workers
-from ._serial import Serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +62,7 @@ def map_alike(
     workers = as_workers(client)
     # Around all of it too: threads of this process share the setting, and must not find it restored by one that ends early.
     with one_thread():
-        if isinstance(workers, Serial):
+        if workers.here:
             return workers.map(function, tasks, shared=shared, progress=progress)
         return workers.map(partial(_alone, function=function), tasks, shared=shared, progress=progress)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._call import call, here
-from ._dask_faults import check_task, explained, lost_again, result_of
+from ._dask_faults import check_task, explained, lost_again, never_handed_round, result_of
 from ._dask_merge import merged_on_cluster
 from ._dask_wait import as_they_end, check_connected
 
@@ -37,6 +37,11 @@ class OnDask:
     """
 
     client: Any
+
+    @property
+    def here(self) -> bool:
+        """No."""
+        return False
 
     @property
     def n(self) -> int:
@@ -112,7 +117,7 @@ class OnDask:
 
     def _scattered(self, shared: object) -> Any:  # noqa: ANN401 a future of Dask
         """Send to every worker what all tasks share, again where one of them dies just then."""
-        for left in reversed(range(ROUNDS)):
+        for _ in range(ROUNDS):
             check_connected(self.client)
             try:
                 return self.client.scatter(shared, broadcast=True, hash=False)
@@ -120,10 +125,8 @@ class OnDask:
                 raise
             except (OSError, KeyError):
                 # The scheduler stumbles over a worker that vanishes while it hands the copies round (a KeyError of its own).
-                if not left:
-                    raise
                 time.sleep(SECONDS_TO_MEND)
-        return None
+        raise never_handed_round(ROUNDS)
 
     def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
         """Hand the tasks over, few at a time where they are large: the scheduler warns of, and chokes on, graphs of many megabytes."""

@@ -10,7 +10,7 @@ from perturbridge.errors import DataError, PerturbridgeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_task", "explained", "lost_again", "result_of"]
+__all__ = ["check_task", "explained", "lost_again", "never_handed_round", "result_of"]
 
 
 @contextmanager
@@ -70,6 +70,12 @@ def lost_again(n_lost: int, n_tasks: int) -> DataError:
     """Return the error for tasks that were lost in every round."""
     problem = f"{n_lost} of {n_tasks} tasks were lost with their workers, however often they were sent again."
     return DataError(problem, cure="See why the workers die (memory, time limit of the job); then start again.")
+
+
+def never_handed_round(n_times: int) -> DataError:
+    """Return the error for workers that die, each time, while they get what all tasks share."""
+    problem = f"Workers died {n_times} times while what all tasks share was handed round."
+    return DataError(problem, cure="Most often its size is more than their memory: give the workers more.")
 
 
 def _gone(address: str, error: Exception) -> DataError:

@@ -76,12 +76,9 @@ class _Keeping:
 
     def offer(self, ready: list[Any], weight: dict[str, int]) -> None:
         """Write the largest of these if it is time."""
-        if self._keep is None or not self._pace.due():
-            return
-        if self._running is not None and not self._running.done():
-            return
-        self.finish()
-        if not self._pace.due():
+        if self._running is not None and self._running.done():
+            self.finish()
+        if self._keep is None or self._running is not None or not self._pace.due():
             return
         largest = max(ready, key=lambda one: weight[one.key])
         self._began = time.monotonic()

@@ -39,6 +39,11 @@ class OnExecutor:
     executor: Executor
 
     @property
+    def here(self) -> bool:
+        """No."""
+        return False
+
+    @property
     def n(self) -> int:
         """Workers, or processors where the executor does not say."""
         return int(getattr(self.executor, "_max_workers", 0) or os.cpu_count() or 1)

@@ -33,9 +33,21 @@ class Pace:
         """Begin the next pause."""
         self._pause, self._last = max(KEEP_SECONDS, seconds / KEEPING_SHARE), time.monotonic()
 
+    def offer(self, total: R, keep: Callable[[R], None] | None) -> None:
+        """Keep what there is, if it is time."""
+        if keep is None or not self.due():
+            return
+        began = time.monotonic()
+        keep(total)
+        self.kept(time.monotonic() - began)
+
 
 class Workers(Protocol):
     """Runs a pure function over tasks; a task that was lost with its worker is done again, and no result is taken twice."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this process alone that works, so that nothing has to travel."""
 
     @property
     def n(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,11 @@ R = TypeVar("R")
 @dataclass(frozen=True)
 class Serial:
     """One task after the other, in this process."""
+
+    @property
+    def here(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def n(self) -> int:
@@ -62,10 +66,7 @@ def merged(results: Iterable[R], *, merge: Callable[[R, R], R], keep: Callable[[
     total = next(each)
     for result in each:
         total = merge(total, result)
-        if keep is not None and pace.due():
-            began = time.monotonic()
-            keep(total)
-            pace.kept(time.monotonic() - began)
+        pace.offer(total, keep)
     return total
 
 

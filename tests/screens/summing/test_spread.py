@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from tests._spread import KillsOne, small_cluster
 from tests.screens._planted import planted
 from tests.screens.summing.test_pseudobulk import bits
 
@@ -24,7 +20,6 @@ from perturbridge.screens.summing import _kept, _plan
 from perturbridge.workers import _interface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from perturbridge.values import Screen
@@ -47,15 +42,6 @@ def one(screen: Screen) -> tuple:
     return bits(pseudobulk(screen))
 
 
-@contextmanager
-def cluster() -> Iterator[Client]:
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL) as made,
-        Client(made) as client,
-    ):
-        yield client
-
-
 def test_any_workers_give_the_same_bits(screen: Screen, one: tuple, elsewhere: object) -> None:
     assert bits(pseudobulk(screen, client=elsewhere)) == one
 
@@ -70,17 +56,10 @@ def test_a_cluster_gives_the_same_bits_even_when_a_worker_is_killed(
     screen: Screen, one: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_interface, "KEEP_SECONDS", 0.0)
-    with cluster() as client:
-        killed = []
-
-        def kill(done: int, _: int) -> None:
-            if done > 0 and not killed:
-                killed.append(next(iter(client.run(os.getpid).values())))
-                os.kill(killed[0], signal.SIGKILL)
-
-        kept = tmp_path / "kept"
-        assert bits(pseudobulk(screen, client=client, chunk_rows=40, checkpoint=kept, progress=kill)) == one
-        assert killed
+    with small_cluster() as client:
+        kills, kept = KillsOne(client), tmp_path / "kept"
+        assert bits(pseudobulk(screen, client=client, chunk_rows=40, checkpoint=kept, progress=kills)) == one
+        assert kills.killed_at
         assert not kept.exists()
 
 
@@ -248,10 +227,10 @@ def _framed(screen: Screen):
     return grouping, frame_of(screen, grouping)
 
 
-@pytest.mark.parametrize("n_workers", [0, 4])
+@pytest.mark.parametrize("here", [True, False])
 @pytest.mark.parametrize("spare", [0.001, 0.02, 0.3, 0.9, 1.5])
 def test_a_plan_stays_within_its_budget_and_covers_every_gene_once(
-    screen: Screen, monkeypatch: pytest.MonkeyPatch, spare: float, n_workers: int
+    screen: Screen, monkeypatch: pytest.MonkeyPatch, spare: float, here: bool
 ) -> None:
     _, frame = _framed(screen)
     monkeypatch.setattr(_plan, "resident", lambda: 150 * 10**6)
@@ -260,9 +239,9 @@ def test_a_plan_stays_within_its_budget_and_covers_every_gene_once(
     budget = int(450e6 + spare * sums)
     if spare < 0.02:
         with pytest.raises(DataError, match="too little"):
-            _plan.plan_sums(screen, frame, memory=budget, n_workers=n_workers)
+            _plan.plan_sums(screen, frame, memory=budget, here=here)
         return
-    plan = _plan.plan_sums(screen, frame, memory=budget, n_workers=n_workers)
+    plan = _plan.plan_sums(screen, frame, memory=budget, here=here)
     assert [gene for low, high in plan.blocks for gene in range(low, high)] == list(range(18_000))
     assert plan.forecast.total <= budget
     assert (len(plan.blocks) > 1) == (plan.scratch_bytes > 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -104,10 +103,7 @@ def sum_range(
             if pending is not None:
                 total = pending.into(total)
                 _tell(low, task, progress)
-                if keep is not None and pace.due():
-                    began = time.monotonic()
-                    keep(total)
-                    pace.kept(time.monotonic() - began)
+                pace.offer(total, keep)
             pending = add_chunk(total, chunk, task, frame=frame, pool=pool, threads=threads)
         if pending is not None:
             total = pending.into(total)

@@ -57,7 +57,7 @@ class SumPlan:
     forecast: Forecast
 
 
-def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, n_workers: int = 0) -> SumPlan:
+def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, here: bool = True) -> SumPlan:
     """Choose gene blocks and chunk size so that each process stays within a budget.
 
     Parameters
@@ -66,26 +66,26 @@ def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, 
         What is summed.
     memory
         Budget of this process and of each worker; None: all genes in one pass, whatever it takes.
-    n_workers
-        Other processes that do the summing, 0: this one does.
+    here
+        Whether this process sums; workers do otherwise.
 
     Raises
     ------
     DataError
         If a hundred passes would not be enough.
     """
-    size = _Sizes(screen, frame, n_workers)
+    size = _Sizes(screen, frame, here=here)
     if memory is None:
         return _whole(size, None, values=frame.chunk_values)
     budget = as_bytes(memory)
     least = BYTES_PER_VALUE * FEWEST_VALUES
     room = budget - size.program - size.ending - least
-    if room >= size.sums + size.result and (not n_workers or WORKER + least + SUMS_IN_A_MERGE * size.sums <= budget):
+    if room >= size.sums + size.result and (here or WORKER + least + SUMS_IN_A_MERGE * size.sums <= budget):
         values = min((room - size.sums + least) // BYTES_PER_VALUE, frame.chunk_values)
         return _whole(size, budget, values=values)
     per_gene = BYTES_PER_SUM * frame.n_groups
     width = room // per_gene
-    if n_workers:
+    if not here:
         width = min(width, (budget - WORKER - least) // (SUMS_IN_A_MERGE * per_gene))
     if width < max(frame.n_genes // MOST_PASSES, 1):
         raise _too_little(size, budget)
@@ -95,11 +95,11 @@ def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, 
 class _Sizes:
     """Bytes of each part for all genes at once."""
 
-    def __init__(self, screen: Screen, frame: Frame, n_workers: int) -> None:
+    def __init__(self, screen: Screen, frame: Frame, *, here: bool) -> None:
         self.frame = frame
         self.result = BYTES_PER_RESULT * frame.n_rows * frame.n_genes
         self.ending = (8 * TABLES_PER_CONTEXT * frame.n_contexts + BYTES_PER_GENE_AT_THE_END) * frame.n_genes
-        self.program = resident() + (0 if n_workers else COMPILER)
+        self.program = resident() + (COMPILER if here else 0)
         self.sums = BYTES_PER_SUM * frame.n_groups * frame.n_genes
         n_cells = max(screen.n_cells, 1)
         rows = n_cells if frame.chunk_rows is None else min(frame.chunk_rows, n_cells)

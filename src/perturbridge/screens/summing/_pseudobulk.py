@@ -56,7 +56,7 @@ def pseudobulk(
     on_few
         What to do with a perturbation that has fewer: `"raise"`, or `"drop"` it with a finding.
     chunk_rows
-        Cells read at a time; default: about 16 million stored values.
+        Most cells read at a time; default: enough for four cells of each group, from one to six million stored values.
     client
         A `dask.distributed.Client` or any `concurrent.futures.Executor`, whose workers read ranges of cells themselves: they must reach
         the file. Values that lie in memory alone are sent to them. None: this process.
@@ -85,8 +85,7 @@ def pseudobulk(
     grouping = group_cells(screen, min_cells=min_cells, on_few=on_few)
     frame = frame_of(screen, grouping, chunk_rows=chunk_rows)
     workers = as_workers(client)
-    n_workers = 0 if workers == as_workers(None) else workers.n
-    plan = plan_sums(screen, frame, memory=memory, n_workers=n_workers)
+    plan = plan_sums(screen, frame, memory=memory, here=workers.here)
     kept = None if checkpoint is None else Kept.open(checkpoint, mark_of(screen, grouping, frame))
     total = sum_screen(
         screen,
@@ -128,7 +127,5 @@ def forecast_pseudobulk(
         As `pseudobulk` does before it reads a value.
     """
     grouping = group_cells(screen, min_cells=min_cells, on_few=on_few)
-    workers = as_workers(client)
-    n_workers = 0 if workers == as_workers(None) else workers.n
     frame = frame_of(screen, grouping, chunk_rows=chunk_rows)
-    return plan_sums(screen, frame, memory=memory, n_workers=n_workers).forecast
+    return plan_sums(screen, frame, memory=memory, here=as_workers(client).here).forecast

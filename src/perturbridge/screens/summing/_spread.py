@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from perturbridge.workers import as_workers, row_ranges
+from perturbridge.workers import row_ranges
 
 from ._accumulate import sum_range
 from ._add import threads_here
@@ -94,7 +94,7 @@ def _sum_block(
 ) -> Accumulator:
     before, keep = (None, None) if kept is None else kept.load(frame)
     gaps = _gaps(() if before is None else before.spans, screen.n_cells)
-    if workers == as_workers(None):
+    if workers.here:
         total = before
         for start, stop in gaps:
             task = range_task(screen, grouping, start=start, stop=stop)
