@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
+from perturbridge._model_folder import write_pair
 from perturbridge.errors import DataError, FitError, PerturbridgeError
 from perturbridge.latent import (
     Architecture,
@@ -281,23 +283,36 @@ def test_collapse_is_named_and_free_bits_cure_it(screen, n_hidden, epochs, still
     json.dumps(alive.as_json(), allow_nan=False)
 
 
-def test_a_fit_that_is_well_says_so(trained, screen):
-    diagnosis = trained.diagnose(screen)
+def test_a_fit_that_is_well_says_so(screen):
+    # Dispersions start wide and narrow slowly: of four seeds, 100 epochs leave .03 too many zeros and 300 less than .01.
+    long = replace(GOOD, epochs=300, patience=300)
+    diagnosis = LatentModel(architecture=SMALL, training=long).fit(screen).diagnose(screen)
     assert all(finding.level == "info" for finding in diagnosis.findings)
     assert diagnosis.elbo == pytest.approx(diagnosis.log_likelihood - diagnosis.kl, rel=1e-5)
     assert diagnosis.mean_correlation > 0.95
     assert diagnosis.zero_correlation > 0.95
-    assert diagnosis.zeros_drawn == pytest.approx(diagnosis.zeros_real, abs=0.03)
+    assert diagnosis.zeros_drawn == pytest.approx(diagnosis.zeros_real, abs=0.02)
+
+
+def as_version_1(folder, text, tensors):
+    """Write a model as version 1 did: no labels or penalties, and a constant before each batch norm."""
+    for name in [name for name in tensors if name.endswith(".batch.running_mean")]:
+        constant = torch.linspace(-0.5, 0.5, len(tensors[name]))
+        tensors[name.replace(".norm.", ".linear.").replace(".batch.running_mean", ".bias")] = constant
+        tensors[name] = tensors[name] + constant
+    about = {k: v for k, v in text.items() if k not in ("labels", "label_column", "penalties", "arrays_sha256")}
+    write_pair(folder, about | {"version": 1}, save(tensors))
 
 
 def test_files_that_are_broken_old_or_new(model, screen, tmp_path):
     model.save(tmp_path)
     text = json.loads((tmp_path / "model.json").read_text())
-    first = {k: v for k, v in text.items() if k not in ("labels", "label_column", "penalties")} | {"version": 1}
-    (tmp_path / "model.json").write_text(json.dumps(first))
-    assert np.array_equal(LatentModel.load(tmp_path, device="cpu").encode(screen).z, model.encode(screen).z)
+    as_version_1(tmp_path / "old", text, load_file(tmp_path / "model.safetensors"))
+    old = LatentModel.load(tmp_path / "old", device="cpu").encode(screen)
+    np.testing.assert_allclose(old.z, model.encode(screen).z, atol=1e-5)
     for change, message in (
-        ({"version": 99}, "is of version 99, this program reads versions 1 to 3"),
+        ({"version": 99}, "is of version 99, this program reads versions 1 to 4"),
+        ({"version": [1]}, r"is of version \[1\], this program reads"),
         ({"arrays_sha256": "0"}, "its SHA-256 differs"),
         ({"format": "x"}, "is not a latent model"),
         ({"genes": text["genes"][1:]}, "is no whole latent model"),

@@ -27,17 +27,22 @@ class Linear(nn.Module):
     In low precision the product is taken in bfloat16 and the bias added in float32, so that its digits are kept.
     """
 
-    def __init__(self, n_in: int, n_out: int, *, source: torch.Generator, fan_in: int | None = None) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, *, source: torch.Generator, fan_in: int | None = None, bias: bool = True
+    ) -> None:
         super().__init__()
         bound = max(fan_in or n_in, 1) ** -0.5
         self.weight = nn.Parameter(torch.empty(n_out, n_in).uniform_(-bound, bound, generator=source))
-        self.bias = nn.Parameter(torch.empty(n_out).uniform_(-bound, bound, generator=source))
+        # Drawn in any case: the same seed gives the same weights with and without it.
+        drawn = torch.empty(n_out).uniform_(-bound, bound, generator=source)
+        self.bias = nn.Parameter(drawn) if bias else None
 
     def forward(self, x: Tensor, *, low: bool = False) -> Tensor:
         """Apply to `(n_cells, n_in)`."""
         if not low:
             return functional.linear(x, self.weight, self.bias)
-        return functional.linear(x.bfloat16(), self.weight.bfloat16()) + self.bias
+        product = functional.linear(x.bfloat16(), self.weight.bfloat16())
+        return product.float() if self.bias is None else product + self.bias
 
 
 class CodeTable(nn.Module):
@@ -95,7 +100,7 @@ class Norm(nn.Module):
 
 
 class Stack(nn.Module):
-    """Hidden layers h ▸ ReLU(norm(W h + b + context row)) with dropout.
+    """Hidden layers h ▸ ReLU(norm(W h + b + context row)) with dropout; b = 0 where the norm is that of the batch.
 
     Parameters
     ----------
@@ -129,8 +134,11 @@ class Stack(nn.Module):
         widths = [n_in, *[n_hidden] * (n_layers - 1)]
         fans = [width + n_context for width in widths]
         self.dropout = dropout
+        # A batch norm takes every constant off: the gradient of a bias before it is rounding error alone, which Adam blows up to full
+        # steps. They would differ from machine to machine, and the running mean would lag behind them.
         self.linear = nn.ModuleList(
-            Linear(width, n_hidden, fan_in=fan, source=source) for width, fan in zip(widths, fans, strict=True)
+            Linear(width, n_hidden, fan_in=fan, source=source, bias=norm != "batch")
+            for width, fan in zip(widths, fans, strict=True)
         )
         self.norm = nn.ModuleList(Norm(norm, n_hidden) for _ in widths)
         tables: list[nn.Module] = []

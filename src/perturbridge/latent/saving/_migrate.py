@@ -11,37 +11,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["VERSION", "migrate"]
+    from torch import Tensor
 
-VERSION = 3
+__all__ = ["VERSION", "check_version", "migrate"]
+
+VERSION = 4
 
 
-def _from_1(about: dict[str, Any]) -> dict[str, Any]:
+def _from_1(about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Version 1 knew no labels."""
-    return {**about, "version": 2, "labels": [], "label_column": ""}
+    about |= {"labels": [], "label_column": ""}
+    return tensors
 
 
-def _from_2(about: dict[str, Any]) -> dict[str, Any]:
+def _from_2(about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Version 2 did not say which penalties the loss had."""
-    return {**about, "version": 3, "penalties": []}
+    about |= {"penalties": []}
+    return tensors
 
 
-_STEPS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType({1: _from_1, 2: _from_2})
+def _from_3(_about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Version 3 added a constant before each batch norm: W h + b − mean = W h − (mean − b)."""
+    folded = dict(tensors)
+    for name in tensors:
+        mean = name.replace(".linear.", ".norm.").removesuffix(".bias") + ".batch.running_mean"
+        if ".linear." in name and name.endswith(".bias") and mean in tensors:
+            folded[mean] = tensors[mean] - folded.pop(name)
+    return folded
 
 
-def migrate(about: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Bring the text of a model to this version.
+_STEPS: Mapping[int, Callable[[dict[str, Any], dict[str, Tensor]], dict[str, Tensor]]] = MappingProxyType(
+    {1: _from_1, 2: _from_2, 3: _from_3}
+)
+
+
+def check_version(about: Mapping[str, Any], path: Path) -> None:
+    """Check that the text at `path` is of this version or one that can be brought to it.
 
     Raises
     ------
     FitError
         If it is of a version that is unknown here.
     """
-    while about.get("version") != VERSION:
-        version = about.get("version")
-        step = _STEPS.get(version) if isinstance(version, int) else None
-        if step is None:
-            problem = f"{path} is of version {version!r}, this program reads versions 1 to {VERSION}."
-            raise FitError(problem, cure="Read it with a later perturbridge, or fit and save the model again.")
-        about = step(about)
-    return about
+    version = about.get("version")
+    if version not in (*_STEPS, VERSION):
+        problem = f"{path} is of version {version!r}, this program reads versions 1 to {VERSION}."
+        raise FitError(problem, cure="Read it with a later perturbridge, or fit and save the model again.")
+
+
+def migrate(about: Mapping[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Bring the text and the arrays of a model, of a version that was checked, to this version."""
+    text = dict(about)
+    for version in range(text["version"], VERSION):
+        tensors = _STEPS[version](text, tensors)
+    return text | {"version": VERSION}, tensors

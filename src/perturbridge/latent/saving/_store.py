@@ -20,7 +20,7 @@ from perturbridge.latent._noise import generator
 from perturbridge.latent.modules._vae import Sizes, Vae
 from perturbridge.values import Finding
 
-from ._migrate import VERSION, migrate
+from ._migrate import VERSION, check_version, migrate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,10 +81,12 @@ def read_model(folder: str | Path, *, device: torch.device) -> tuple[Fitted, str
         If a file is missing, damaged, of a later version, or does not belong to the other.
     """
     path = Path(folder)
-    about = migrate(_read_text(path / TEXT), path / TEXT)
+    about = _read_text(path / TEXT)
+    check_version(about, path / TEXT)
     payload = read_payload(path, about)
     try:
-        return _build(about, load(payload), device=device), str(about["name"])
+        about, tensors = migrate(about, load(payload))
+        return _build(about, tensors, device=device), str(about["name"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PerturbridgeError) as error:
         problem = f"{path} is no whole latent model: {type(error).__name__}: {error}."
         raise FitError(problem, cure=CURE) from error

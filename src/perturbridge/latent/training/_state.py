@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunState", "read_state", "write_state"]
 
-FORMAT, VERSION = "perturbridge latent checkpoint", 2
+FORMAT, VERSION = "perturbridge latent checkpoint", 3
 
 
 @dataclass(eq=False)
