@@ -116,6 +116,23 @@ def test_a_broken_row_names_count_cell_and_gene(parts, message):
         source.read_rows(0, 9)
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("indices", 7), ("indices", -1), *(("data", v) for v in (np.nan, -np.nan, np.inf, -np.inf, -1e-30))],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_broken_entry_is_found_wherever_it_is(part, value, dtype):
+    for position in range(X.nnz):
+        changed = broken(data=X.data.astype(dtype))
+        getattr(changed, part)[position] = value
+        cell = int(np.searchsorted(X.indptr, position, side="right")) - 1
+        with pytest.raises(DataError, match=rf"cell {cell}\b"):
+            ArraySource(changed).read_rows(0, 9)
+    largest = broken(data=np.full(X.nnz, np.finfo(dtype).max))
+    largest.data[::2] = -0.0
+    assert ArraySource(largest).read_rows(0, 9).data.max() == np.finfo(dtype).max
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_a_broken_dense_value_names_cell_and_gene(value):
     x = counts().astype(float)

@@ -105,12 +105,13 @@ def check_rows(
     if indices.dtype.kind not in "iu":
         problem = f"Gene indices are of type {indices.dtype}, expected integers ({locate(start)})."
         raise DataError(problem, cure="Write the matrix again with integer indices.")
-    if len(indices):
+    rising = _all_rising(indptr, indices)
+    if len(indices) and not (rising and _ends_within(indptr, indices, n_genes)):
         _check_bounds(start, indptr, indices=indices, n_genes=n_genes, locate=locate)
     indices = indices.astype(np.int32 if indices.dtype.itemsize <= 4 else np.int64, copy=False)
     values = as_float(data)
     _check_values(values, lambda k: locate(start + _row_of(indptr, k), int(indices[k])), span=(start, len(indptr) - 1))
-    if _all_rising(indptr, indices):
+    if rising:
         return RowChunk(start, indptr, indices, values)
     order = _sorting_order(start, indptr, indices=indices, n_genes=n_genes, locate=locate)
     return RowChunk(start, indptr, indices[order], values[order])
@@ -166,8 +167,12 @@ def as_float(data: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_values(values: NDArray[Any], locate: Callable[[int], str], *, span: tuple[int, int]) -> None:
-    """Two vectorized passes: a NaN makes the minimum NaN, an infinity or a negative value shows at an end."""
+    """One vectorized pass; what fails it has two more: a NaN makes the minimum NaN, an infinity or a negative value shows at an end."""
     if not len(values):
+        return
+    # Floats from 0 on have the order of their bits, with infinity above all numbers, NaN above that, and what has a sign on top.
+    bits = np.uint32 if values.itemsize == 4 else np.uint64
+    if values.view(bits).max() < values.dtype.type(np.inf).view(bits):
         return
     low, high = values.min(), values.max()
     if low >= 0 and high < np.inf:
@@ -196,6 +201,12 @@ def _all_rising(indptr: NDArray[np.int64], indices: NDArray[Any]) -> bool:
     inner = indptr[1:-1]
     rising[inner[(inner > 0) & (inner < len(indices))] - 1] = True
     return bool(rising.all())
+
+
+def _ends_within(indptr: NDArray[np.int64], indices: NDArray[Any], n_genes: int) -> bool:
+    """True if the first and last index of each cell, the lowest and highest where they rise, are those of genes."""
+    filled = indptr[1:] > indptr[:-1]
+    return bool((indices[indptr[:-1][filled]] >= 0).all() and (indices[indptr[1:][filled] - 1] < n_genes).all())
 
 
 def _sorting_order(

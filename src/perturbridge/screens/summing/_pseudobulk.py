@@ -56,7 +56,7 @@ def pseudobulk(
     on_few
         What to do with a perturbation that has fewer: `"raise"`, or `"drop"` it with a finding.
     chunk_rows
-        Most cells read at a time; default: enough for four cells of each group, from one to six million stored values.
+        Most cells read at a time; default: enough for eight cells of each group, from one to twelve million stored values.
     client
         A `dask.distributed.Client` or any `concurrent.futures.Executor`, whose workers read ranges of cells themselves: they must reach
         the file. Values that lie in memory alone are sent to them. None: this process.
