@@ -3,7 +3,8 @@
 Rates are the slopes between the two smaller files of `scale`, one thread; nothing larger was run. `GB` counts 4 bytes for each value of a
 dense file and 8 for each stored one of a sparse one, uncompressed. Seconds on k cores are the larger of CPU / k and bytes over what the disk
 of this machine delivers; `first to bind` says which, and where the disk binds, from how many cores on. Memory is that of the process that
-sums (28 bytes for each perturbation and gene) and of each worker beside it.
+sums (28 bytes for each perturbation and gene) and of each worker beside it. Cost counts all cores that are held for as long as the stage takes,
+at a price that is assumed: a core that waits for the disk costs as much as one that works.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ._contender import measure
 from ._scale import MODULE, SIZES, disk_seconds, make_files, model_of
 
 CORES = (1, 16, 128)
+USD_PER_CORE_HOUR = 0.05
 PASSES = {"pseudo-bulk": 1, "encoding": 1, "audit": 0, "scoring": 4}
 CLOUD_CELLS = 200
 CHUNK_GB = 0.5
@@ -114,6 +116,7 @@ def project(rates: Rates) -> list[dict]:
         for stage, seconds in cpu.items():
             disk = PASSES[stage] * screen.n_bytes / rates.disk
             alone = stage == "audit"
+            hours = {k: max(seconds / (1 if alone else k), disk) / 3600 for k in CORES}
             rows.append(
                 {
                     "screen": screen.name,
@@ -121,7 +124,8 @@ def project(rates: Rates) -> list[dict]:
                     "GB": f"{screen.n_bytes / 1e9:,.0f}",
                     "stage": stage,
                     "CPU h": seconds / 3600,
-                    **{f"h on {k}": max(seconds / (1 if alone else k), disk) / 3600 for k in CORES},
+                    **{f"h on {k}": h for k, h in hours.items()},
+                    **{f"USD on {k}": USD_PER_CORE_HOUR * h * (1 if alone else k) for k, h in hours.items()},
                     "memory GB": f"{sums + CHUNK_GB:.1f}"
                     if stage in ("pseudo-bulk", "scoring")
                     else f"{2 * CHUNK_GB:.1f}",

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from perturbridge.values import Screen
 
-__all__ = ["finish"]
+__all__ = ["ROWS_PER_BLOCK", "finish"]
 
-ROWS_PER_BLOCK = 256
+ROWS_PER_BLOCK = 32
 
 
 def finish(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from perturbridge.errors import DataError
 from perturbridge.workers import Forecast, as_bytes, resident, show_bytes
 
+from ._finish import ROWS_PER_BLOCK
 from ._frame import stored_values
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ WORKER = 300 * 10**6
 # Two sums that are merged, and what comes of it.
 SUMS_IN_A_MERGE = 3
 TABLES_PER_CONTEXT = 4
-BYTES_PER_GENE_AT_THE_END = 256 * 8 * 5
+BYTES_PER_GENE_AT_THE_END = ROWS_PER_BLOCK * 8 * 5
 MOST_PASSES = 100
 
 
@@ -79,14 +80,17 @@ def plan_sums(screen: Screen, frame: Frame, *, memory: str | int | None = None, 
         return _whole(size, None, values=frame.chunk_values)
     budget = as_bytes(memory)
     least = BYTES_PER_VALUE * FEWEST_VALUES
-    room = budget - size.program - size.ending - least
-    if room >= size.sums + size.result and (here or WORKER + least + SUMS_IN_A_MERGE * size.sums <= budget):
-        values = min((room - size.sums + least) // BYTES_PER_VALUE, frame.chunk_values)
-        return _whole(size, budget, values=values)
-    per_gene = BYTES_PER_SUM * frame.n_groups
-    width = room // per_gene
+    room = budget - size.program
+    of_worker = budget - WORKER
+    for_cells = room - size.sums
     if not here:
-        width = min(width, (budget - WORKER - least) // (SUMS_IN_A_MERGE * per_gene))
+        for_cells = min(for_cells, of_worker - SUMS_IN_A_MERGE * size.sums)
+    if for_cells >= least and room >= size.sums + size.result + size.ending:
+        return _whole(size, budget, values=min(for_cells // BYTES_PER_VALUE, frame.chunk_values))
+    per_gene = BYTES_PER_SUM * frame.n_groups
+    width = (room - max(least, size.ending)) // per_gene
+    if not here:
+        width = min(width, (of_worker - least) // (SUMS_IN_A_MERGE * per_gene))
     if width < max(frame.n_genes // MOST_PASSES, 1):
         raise _too_little(size, budget)
     return _in_blocks(size, budget, width=int(width))
@@ -106,15 +110,21 @@ class _Sizes:
         # What a chunk of that many cells holds, where they are alike.
         self.values = int(stored_values(screen) / n_cells * rows) + 1
 
+    def forecast(
+        self, n_genes: int, *, values: int, result: int, budget: int | None, notes: tuple[str, ...] = ()
+    ) -> Forecast:
+        """Sums of so many genes; the last cells are gone when the result is made, so the larger of both counts."""
+        cells = BYTES_PER_VALUE * min(values, self.values)
+        parts = {
+            "program and labels": self.program,
+            "sums": BYTES_PER_SUM * self.frame.n_groups * n_genes,
+            "cells at a time, then the result": max(cells, result + self.ending),
+        }
+        return Forecast(step="Pseudo-bulk", parts=parts, budget=budget, notes=notes)
+
 
 def _whole(size: _Sizes, budget: int | None, *, values: int) -> SumPlan:
-    parts = {
-        "program and labels": size.program,
-        "sums": size.sums,
-        "cells at a time": BYTES_PER_VALUE * min(values, size.values),
-        "result": size.result + size.ending,
-    }
-    forecast = Forecast(step="Pseudo-bulk", parts=parts, budget=budget)
+    forecast = size.forecast(size.frame.n_genes, values=values, result=size.result, budget=budget)
     return SumPlan(blocks=((0, size.frame.n_genes),), chunk_values=values, scratch_bytes=0, forecast=forecast)
 
 
@@ -129,20 +139,14 @@ def _in_blocks(size: _Sizes, budget: int, *, width: int) -> SumPlan:
         f"The sums of {n_groups:,} groups and {n_genes:,} genes do not fit: {n} passes over the file, {widest:,} genes each, "
         f"and {show_bytes(scratch)} on disk."
     )
-    parts = {
-        "program and labels": size.program,
-        "sums": BYTES_PER_SUM * n_groups * widest,
-        "cells at a time": BYTES_PER_VALUE * min(FEWEST_VALUES, size.values),
-        "result": size.ending,
-    }
-    forecast = Forecast(step="Pseudo-bulk", parts=parts, budget=budget, notes=(note,))
+    forecast = size.forecast(widest, values=FEWEST_VALUES, result=0, budget=budget, notes=(note,))
     return SumPlan(blocks=blocks, chunk_values=FEWEST_VALUES, scratch_bytes=scratch, forecast=forecast)
 
 
 def _too_little(size: _Sizes, budget: int) -> DataError:
     frame, least = size.frame, BYTES_PER_VALUE * FEWEST_VALUES
     narrow = BYTES_PER_SUM * frame.n_groups * max(frame.n_genes // MOST_PASSES, 1) * SUMS_IN_A_MERGE
-    fixed = size.program + size.ending + least
+    fixed = size.program + max(size.ending, least)
     problem = (
         f"{show_bytes(budget)} of memory are too little for the sums of {frame.n_groups:,} groups and {frame.n_genes:,} genes: "
         f"program, labels and tables alone take {show_bytes(fixed)}."
