@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ask_ahead"]
 
+# Times the bytes of the chunks themselves.
+WIDEST_SPAN = 3
+
 
 def ask_ahead(array: Array, low: int, high: int) -> None:
     """Ask for the bytes of the entries `low` to `high` along the first axis of an HDF5 array; without effect where there is no such call.
@@ -51,7 +54,15 @@ def _stretches(array: h5py.Dataset, low: int, high: int) -> Iterator[tuple[int, 
     if array.chunks is None or array.ndim > 1:
         return
     step = array.chunks[0]
-    for first in range(low // step * step, high, step):
-        stored = array.id.get_chunk_info_by_coord((first,))
+    starts = range(low // step * step, high, step)
+    # Looking a chunk up takes the longer the more there are; mostly they lie one after another, or among those of a second array.
+    first, last = (array.id.get_chunk_info_by_coord((at,)) for at in (starts[0], starts[-1]))
+    if first.byte_offset is not None and last.byte_offset is not None:
+        size = last.byte_offset + last.size - first.byte_offset
+        if len(starts) * min(first.size, last.size) <= size <= WIDEST_SPAN * len(starts) * max(first.size, last.size):
+            yield first.byte_offset, size
+            return
+    for at in starts:
+        stored = array.id.get_chunk_info_by_coord((at,))
         if stored.byte_offset is not None:
             yield stored.byte_offset, stored.size

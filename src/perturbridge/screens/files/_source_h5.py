@@ -12,7 +12,7 @@ import numpy as np
 from perturbridge.errors import DataError
 
 from ._ahead import ask_ahead
-from ._h5 import attribute, child, data_set, open_file, read_all, with_plugin
+from ._h5 import attribute, child, data_set, open_file, read_all, uncached, with_plugin
 from ._h5_frame import row_name
 from ._node import file_name, is_array, is_group
 from ._validate import check_dense, check_indptr, check_range, check_rows
@@ -200,7 +200,7 @@ class H5Source:
         lo, hi = int(self.pointers[start]), int(self.pointers[stop])
         with open_file(self.path) as file:
             group = child(file, self.key)
-            parts = [data_set(group, part) for part in ("indices", "data")]
+            parts = [uncached(group, part) for part in ("indices", "data")]
             if any(part.shape != self.whole for part in parts):
                 problem = f"{self.path!r} has changed since it was opened."
                 raise DataError(problem, cure="Read the screen again.")
