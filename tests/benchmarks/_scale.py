@@ -4,8 +4,8 @@
 smallest file; `slope` and `intercept` are the straight line through the CPU seconds of the sizes, `off` its largest residual over the
 figure itself. For pseudo-bulk `disk_s` is the time in which the same process reads the same bytes of the file from a cold page cache and
 does nothing else, `cold_s` the time in which it sums the file, cache cold again, each the shortest of three in turn (one for files of over
-2 GB); `ratio` is the second over the first, `cpu ratio` the CPU seconds of the sum over the first: on a busy machine wall clock says more
-about the others. `cache` says whether the file would fit into the memory that is free for the page cache.
+2 GB); `ratio` is the second over the first, `wide ratio` that with as many adding threads as there are processors, `cpu ratio` the CPU
+seconds of the sum over the first: on a busy machine wall clock says more about the others. `cache` says whether the file would fit into the memory that is free for the page cache.
 """
 
 from __future__ import annotations
@@ -121,14 +121,17 @@ def _pseudobulk(path: str, *_: str) -> dict:
         pseudobulk(read_screen(small))
     tries = []
     for _ in range(1 if Path(path).stat().st_size > 2e9 else 3):
-        disk = disk_seconds(path)
-        forget(path)
-        started, cpu = time.perf_counter(), time.process_time()
-        pseudobulk(read_screen(path))
-        tries.append((disk, time.perf_counter() - started, time.process_time() - cpu))
-    disk, cold, work = (min(each) for each in zip(*tries, strict=True))
-    ratios = {"ratio": cold / disk, "cpu ratio": work / disk}
-    return {"work_cpu_s": work, "disk_s": disk, "cold_s": cold, **ratios, "cache": _cache(path)}
+        figures = [disk_seconds(path)]
+        for threads in (1, os.cpu_count()):
+            os.environ["NUMBA_NUM_THREADS"] = str(threads)
+            forget(path)
+            started, cpu = time.perf_counter(), time.process_time()
+            pseudobulk(read_screen(path))
+            figures += [time.perf_counter() - started, time.process_time() - cpu]
+        tries.append(figures)
+    disk, cold, work, wide, _ = (min(each) for each in zip(*tries, strict=True))
+    ratios = {"ratio": cold / disk, "wide ratio": wide / disk, "cpu ratio": work / disk}
+    return {"work_cpu_s": work, "disk_s": disk, "cold_s": cold, "wide_s": wide, **ratios, "cache": _cache(path)}
 
 
 def _cache(path: str) -> str:
