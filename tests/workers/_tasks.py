@@ -63,3 +63,7 @@ def die_once(task: int, shared: tuple[str, int]) -> int:
         time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGKILL)
     return task * task
+
+
+def size_of(task: bytes, _: object) -> int:
+    return len(task)

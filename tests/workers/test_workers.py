@@ -16,6 +16,11 @@ def test_results_come_in_the_order_of_the_tasks(workers: Workers) -> None:
     assert workers.map(_tasks.plus, list(range(23)), shared=100) == list(range(100, 123))
 
 
+def test_a_task_may_be_large_all_by_itself(workers: Workers) -> None:
+    """Warnings are errors here: Dask has one for more than ten megabytes."""
+    assert workers.map(_tasks.size_of, [b"x" * 11_000_000, b""]) == [11_000_000, 0]
+
+
 def test_no_tasks_give_no_results(workers: Workers) -> None:
     assert workers.map(_tasks.plus, [], shared=1) == []
 

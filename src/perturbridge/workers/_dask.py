@@ -23,6 +23,7 @@ R = TypeVar("R")
 # What was sent to the workers is lost when all that hold it die together; it is then sent again, but not for ever.
 ROUNDS = 5
 BYTES_AT_ONCE = 4_000_000
+LARGEST_TASK = "1 TB"
 SECONDS_TO_MEND = 1.0
 
 
@@ -129,15 +130,18 @@ class OnDask:
         raise never_handed_round(ROUNDS)
 
     def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
-        """Hand the tasks over, few at a time where they are large: the scheduler warns of, and chokes on, graphs of many megabytes."""
+        """Hand the tasks over, few at a time where they are large: the scheduler chokes on graphs of many megabytes."""
+        import dask
         from distributed.protocol.pickle import dumps
 
         common = None if shared is None else self._scattered(shared)
         work = partial(call, function=function, sent_by=here())
         size = len(dumps(tasks[0])) if tasks else 1  # type: ignore[no-untyped-call]
         step = max(BYTES_AT_ONCE // size, 1)
-        return [
-            future
-            for low in range(0, len(tasks), step)
-            for future in self.client.map(work, list(tasks[low : low + step]), shared=common, pure=False)
-        ]
+        # A task may be large all by itself, with the labels of its cells: nothing that is sent twice, of which Dask would warn.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_TASK}):
+            return [
+                future
+                for low in range(0, len(tasks), step)
+                for future in self.client.map(work, list(tasks[low : low + step]), shared=common, pure=False)
+            ]
