@@ -1,11 +1,12 @@
 """Pseudo-bulk, encoding, audit and scoring of 200k, 1M and 2M cells x 8k genes (2,000 conditions, 48 contexts), each in a fresh process.
 
 `peak_mb` is the largest resident memory of the whole process (VmHWM, pages of mapped files included), `growth` that over the peak of the
-smallest file; `slope` and `intercept` are the straight line through the CPU seconds of the sizes, `off` its largest residual over the
-figure itself. For pseudo-bulk `disk_s` is the time in which the same process reads the same bytes of the file from a cold page cache and
-does nothing else, `cold_s` the time in which it sums the file, cache cold again, each the shortest of three in turn (one for files of over
-2 GB); `ratio` is the second over the first, `wide ratio` that with as many adding threads as there are processors, `cpu ratio` the CPU
-seconds of the sum over the first: on a busy machine wall clock says more about the others. `cache` says whether the file would fit into the memory that is free for the page cache.
+smallest file; `slope` and `intercept` are the straight line through the CPU seconds of the sizes (`work_cpu_s` where there is one), `off`
+its largest residual over the figure itself. For pseudo-bulk `disk_s` is the time in which the same process reads the same bytes of the file
+from a cold page cache and does nothing else, `cold_s` the time in which it sums the file, cache cold again, each the shortest of three in
+turn (one for files of over 2 GB); `ratio` is the second over the first, `wide ratio` that with as many adding threads as there are
+processors, `cpu ratio` the CPU seconds of the sum over the first: on a busy machine wall clock says more about the others. `cache` says
+whether the file would fit into the memory that is free for the page cache.
 """
 
 from __future__ import annotations
@@ -75,7 +76,10 @@ def model_of(folder: Path, *, quick: bool) -> Path:
 
 def _with_fit(rows: list[dict]) -> list[dict]:
     """Add growth of memory, and the straight line through the CPU seconds."""
-    n, cpu = (np.array([row[name] for row in rows], dtype=float) for name in ("cells", "cpu_s"))
+    n, cpu = (
+        np.array(each, dtype=float)
+        for each in zip(*((r["cells"], r.get("work_cpu_s", r["cpu_s"])) for r in rows), strict=True)
+    )
     slope, intercept = np.polyfit(n, cpu, 1)
     off = np.abs(intercept + slope * n - cpu) / cpu
     for row in rows:
