@@ -1,8 +1,8 @@
 """Pseudo-bulk while its processes are killed: is the result the one of an undisturbed run, and is anything left behind?
 
 A worker of two is killed with SIGKILL at ten moments of the run, drawn at random (shares of the seconds an undisturbed run takes, in which
-either worker is reading, adding, sending or merging), the process that asked for the work
-(the client) once and started again with the same checkpoint, and the scheduler once.
+either worker is reading, adding, sending or merging), the process that asked for the work (the client) once and started again with the
+same checkpoint, and the scheduler once. A worker that is stopped and goes on later is one whose disk does not answer for a while.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from ._cluster import apart, digest, files, local
 
 N_KILLS = {False: 10, True: 2}
+SECONDS_STALLED = {False: 30.0, True: 3.0}
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,6 +36,7 @@ def run(*, quick: bool) -> list[dict]:
         usual = _kill_worker(screen, folder, after=None)["wall_s"]
         moments = np.sort(np.random.default_rng(0).uniform(0.02, 0.9, N_KILLS[quick]))
         rows = [_kill_worker(screen, folder, after=float(share) * usual) for share in moments]
+        rows.append(_stall_worker(screen, folder, after=0.3 * usual, seconds=SECONDS_STALLED[quick]))
         rows += [_kill_client(path, folder), _kill_scheduler(screen, folder)]
     for row in rows:
         row["equal"] = row.pop("sha256") == whole
@@ -57,6 +59,30 @@ def _kill_worker(screen, folder: Path, *, after: float | None) -> dict:
         alive = set(client.run(os.getpid).values()) >= set(pids)
     assert after is None or not alive, "it ended before the worker was killed"
     said = {"killed": "worker", "after_s": after, "wall_s": seconds, "left": kept.exists()}
+    return {**said, "sha256": digest(effects)}
+
+
+def _stall_worker(screen, folder: Path, *, after: float, seconds: float) -> dict:
+    from perturbridge.screens import pseudobulk
+
+    kept = folder / "stalled"
+    with local(2) as client:
+        pid = next(iter(client.run(os.getpid).values()))
+        blows = [threading.Timer(after, os.kill, (pid, signal.SIGSTOP))]
+        blows.append(threading.Timer(after + seconds, os.kill, (pid, signal.SIGCONT)))
+        began = time.perf_counter()
+        for blow in blows:
+            blow.start()
+        effects = pseudobulk(screen, client=client, checkpoint=kept)
+        took = time.perf_counter() - began
+        for blow in blows:
+            blow.join()
+    said = {
+        "killed": f"no one; a worker stopped for {seconds:.0f} s",
+        "after_s": after,
+        "wall_s": took,
+        "left": kept.exists(),
+    }
     return {**said, "sha256": digest(effects)}
 
 

@@ -65,5 +65,23 @@ def die_once(task: int, shared: tuple[str, int]) -> int:
     return task * task
 
 
+class DiesOnArrival:
+    """An object that kills the process in which it arrives as the given one of all copies, wherever that is."""
+
+    def __init__(self, folder: str, number: int, sent_by: int) -> None:
+        self.about = (folder, number, sent_by)
+
+    def __reduce__(self) -> tuple:
+        return _arrive, self.about
+
+
+def _arrive(folder: str, number: int, sent_by: int) -> DiesOnArrival:
+    if os.getpid() != sent_by:
+        (Path(folder) / f"arrived-{time.monotonic_ns()}-{os.getpid()}").touch()
+        if len(list(Path(folder).glob("arrived-*"))) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return DiesOnArrival(folder, number, sent_by)
+
+
 def size_of(task: bytes, _: object) -> int:
     return len(task)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,17 @@ def test_a_worker_that_is_killed_changes_no_result(tmp_path: Path, run: str, unl
             total = workers.fold(_tasks.die_once, list(range(N)), merge=_tasks.add, shared=shared)
             assert total == sum(i * i for i in range(N))
     assert (tmp_path / "died").exists()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_worker_that_dies_while_it_gets_what_is_shared_holds_nobody_up(tmp_path: Path, number: int) -> None:
+    """Dask's own way to hand things round waits for ever for the second one."""
+    shared = _tasks.DiesOnArrival(str(tmp_path), number, os.getpid())
+    with ThreadPoolExecutor(1) as aside, small_cluster() as client:
+        client.wait_for_workers(2, timeout=60)
+        work = aside.submit(as_workers(client).map, _tasks.size_of, [b"a", b"bb", b"ccc"], shared=shared)
+        assert work.result(timeout=60) == [1, 2, 3]
+    assert len(list(tmp_path.glob("arrived-*"))) >= number
 
 
 @pytest.mark.parametrize("run", ["map", "fold"])

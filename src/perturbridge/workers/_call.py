@@ -11,7 +11,7 @@ from perturbridge.errors import DataError, PerturbridgeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["call", "call_each", "here"]
+__all__ = ["call", "call_each", "have", "here"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,6 +20,10 @@ R = TypeVar("R")
 def here() -> str:
     """Return the version that must be the same everywhere."""
     return version("perturbridge")
+
+
+def have(_shared: object) -> None:
+    """Do nothing, with what all tasks share at hand."""
 
 
 def call(task: T, shared: object, *, function: Callable[[T, Any], R], sent_by: str) -> R:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._call import call, here
+from ._call import call, have, here
 from ._dask_faults import check_task, explained, lost_again, never_handed_round, result_of
 from ._dask_merge import merged_on_cluster
 from ._dask_wait import as_they_end, check_connected
@@ -121,13 +121,27 @@ class OnDask:
         for _ in range(ROUNDS):
             check_connected(self.client)
             try:
-                return self.client.scatter(shared, broadcast=True, hash=False)
+                sent = self.client.scatter(shared, hash=False)
             except TimeoutError:
                 raise
             except (OSError, KeyError):
-                # The scheduler stumbles over a worker that vanishes while it hands the copies round (a KeyError of its own).
+                # The scheduler stumbles over a worker that vanishes while it gets its copy (a KeyError of its own).
                 time.sleep(SECONDS_TO_MEND)
+                continue
+            if self._all_have(sent):
+                return sent
         raise never_handed_round(ROUNDS)
+
+    def _all_have(self, sent: Any) -> bool:  # noqa: ANN401 a future of Dask
+        """Let every worker fetch a copy, and say whether there is still one; Dask's broadcast tries for ever to reach a worker that died."""
+        from distributed import as_completed
+
+        copies = [
+            self.client.submit(have, sent, workers=[address], allow_other_workers=True, pure=False)
+            for address in self.client.nthreads()
+        ]
+        ended = as_they_end(self.client, as_completed(copies))  # type: ignore[no-untyped-call]
+        return all(result_of(future) is not None for future in ended)
 
     def _sent(self, function: Callable[[T, Any], R], tasks: Sequence[T], shared: object, /) -> list[Any]:
         """Hand the tasks over, few at a time where they are large: the scheduler chokes on graphs of many megabytes."""
