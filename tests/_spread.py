@@ -18,6 +18,8 @@ from multiprocessing import get_context
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from perturbridge.workers._open import BYTES_MAPPED_FROM
+
 N_THREADS = 2
 
 
@@ -41,7 +43,7 @@ def start_dask(kind, *arguments):
     """Start a scheduler or a worker as a program of its own."""
     command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments]
     # See `open_workers`, which sees to it for workers of its own.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(BYTES_MAPPED_FROM)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -33,56 +33,38 @@ def run(*, quick: bool) -> list[dict]:
         path, _ = files(folder, quick=quick)
         screen = read_screen(path)
         whole = digest(pseudobulk(screen))
-        usual = _kill_worker(screen, folder, after=None)["wall_s"]
-        moments = np.sort(np.random.default_rng(0).uniform(0.02, 0.9, N_KILLS[quick]))
-        rows = [_kill_worker(screen, folder, after=float(share) * usual) for share in moments]
-        rows.append(_stall_worker(screen, folder, after=0.3 * usual, seconds=SECONDS_STALLED[quick]))
+        usual = _struck(screen, folder, killed="")["wall_s"]
+        moments = usual * np.sort(np.random.default_rng(0).uniform(0.02, 0.9, N_KILLS[quick]))
+        rows = [
+            _struck(screen, folder, killed="worker", which=i % 2, blows=((float(after), signal.SIGKILL),))
+            for i, after in enumerate(moments)
+        ]
+        stalled, after = SECONDS_STALLED[quick], 0.3 * usual
+        blows = ((after, signal.SIGSTOP), (after + stalled, signal.SIGCONT))
+        rows.append(_struck(screen, folder, killed=f"no one; a worker stopped for {stalled:.0f} s", blows=blows))
         rows += [_kill_client(path, folder), _kill_scheduler(screen, folder)]
     for row in rows:
         row["equal"] = row.pop("sha256") == whole
     return rows
 
 
-def _kill_worker(screen, folder: Path, *, after: float | None) -> dict:
+def _struck(screen, folder: Path, *, killed: str, which: int = 0, blows: tuple = ()) -> dict:
+    """Sum on two workers, one of which gets signals some seconds after the beginning."""
     from perturbridge.screens import pseudobulk
 
     kept = folder / "kept"
     with local(2) as client:
-        pids = list(client.run(os.getpid).values())
-        # The older and the newer worker in turn.
-        timer = threading.Timer(after or 0.0, os.kill, (pids[round(1000 * (after or 0.0)) % 2], signal.SIGKILL))
+        pid = list(client.run(os.getpid).values())[which]
+        timers = [threading.Timer(after, os.kill, (pid, blow)) for after, blow in blows]
         began = time.perf_counter()
-        if after is not None:
+        for timer in timers:
             timer.start()
         effects = pseudobulk(screen, client=client, checkpoint=kept)
         seconds = time.perf_counter() - began
-        alive = set(client.run(os.getpid).values()) >= set(pids)
-    assert after is None or not alive, "it ended before the worker was killed"
-    said = {"killed": "worker", "after_s": after, "wall_s": seconds, "left": kept.exists()}
-    return {**said, "sha256": digest(effects)}
-
-
-def _stall_worker(screen, folder: Path, *, after: float, seconds: float) -> dict:
-    from perturbridge.screens import pseudobulk
-
-    kept = folder / "stalled"
-    with local(2) as client:
-        pid = next(iter(client.run(os.getpid).values()))
-        blows = [threading.Timer(after, os.kill, (pid, signal.SIGSTOP))]
-        blows.append(threading.Timer(after + seconds, os.kill, (pid, signal.SIGCONT)))
-        began = time.perf_counter()
-        for blow in blows:
-            blow.start()
-        effects = pseudobulk(screen, client=client, checkpoint=kept)
-        took = time.perf_counter() - began
-        for blow in blows:
-            blow.join()
-    said = {
-        "killed": f"no one; a worker stopped for {seconds:.0f} s",
-        "after_s": after,
-        "wall_s": took,
-        "left": kept.exists(),
-    }
+        assert not any(timer.is_alive() for timer in timers[:1]), "it ended before the worker was struck"
+        for timer in timers:
+            timer.join()
+    said = {"killed": killed, "after_s": blows[0][0] if blows else None, "wall_s": seconds, "left": kept.exists()}
     return {**said, "sha256": digest(effects)}
 
 

@@ -115,8 +115,9 @@ def project(rates: Rates) -> list[dict]:
         sums = 28e-9 * screen.n_perturbations * screen.n_genes
         for stage, seconds in cpu.items():
             disk = PASSES[stage] * screen.n_bytes / rates.disk
-            alone = stage == "audit"
-            hours = {k: max(seconds / (1 if alone else k), disk) / 3600 for k in CORES}
+            # An audit is one process.
+            held = {k: 1 if stage == "audit" else k for k in CORES}
+            hours = {k: max(seconds / n, disk) / 3600 for k, n in held.items()}
             rows.append(
                 {
                     "screen": screen.name,
@@ -125,7 +126,7 @@ def project(rates: Rates) -> list[dict]:
                     "stage": stage,
                     "CPU h": seconds / 3600,
                     **{f"h on {k}": h for k, h in hours.items()},
-                    **{f"USD on {k}": USD_PER_CORE_HOUR * h * (1 if alone else k) for k, h in hours.items()},
+                    **{f"USD on {k}": USD_PER_CORE_HOUR * held[k] * h for k, h in hours.items()},
                     "memory GB": f"{sums + CHUNK_GB:.1f}"
                     if stage in ("pseudo-bulk", "scoring")
                     else f"{2 * CHUNK_GB:.1f}",

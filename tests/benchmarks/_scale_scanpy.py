@@ -46,7 +46,7 @@ def run(*, quick: bool) -> list[dict]:
                 continue
             python = sys.executable if ours else str(theirs)
             out = str(Path(scratch) / f"{name}.npy")
-            figures = measure(MODULE, "contend", name, str(large), str(small), out, python=python)
+            figures = measure(MODULE, name, str(large), str(small), out, python=python)
             rows.append({"contender": label, **figures, "max_diff": _difference(scratch, name)})
     first = rows[0]
     for row in rows:
@@ -171,4 +171,4 @@ def _contend(name: str, large: str, small: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    {"contend": _contend}[sys.argv[1]](*sys.argv[2:])
+    _contend(*sys.argv[1:])

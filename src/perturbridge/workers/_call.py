@@ -11,13 +11,13 @@ from perturbridge.errors import DataError, PerturbridgeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["call", "call_each", "have", "here"]
+__all__ = ["call", "call_each", "have", "release"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def here() -> str:
+def release() -> str:
     """Return the version that must be the same everywhere."""
     return version("perturbridge")
 
@@ -36,8 +36,8 @@ def call(task: T, shared: object, *, function: Callable[[T, Any], R], sent_by: s
     PerturbridgeError
         What the function raises.
     """
-    if here() != sent_by:
-        problem = f"The worker on {socket.gethostname()} has perturbridge {here()}, this process {sent_by}."
+    if release() != sent_by:
+        problem = f"The worker on {socket.gethostname()} has perturbridge {release()}, this process {sent_by}."
         raise DataError(problem, cure="Install the same version on every machine, then start the workers again.")
     try:
         return function(task, shared)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._call import call, have, here
+from ._call import call, have, release
 from ._dask_faults import check_task, explained, lost_again, never_handed_round, result_of
 from ._dask_merge import merged_on_cluster
 from ._dask_wait import as_they_end, check_connected
@@ -149,7 +149,7 @@ class OnDask:
         from distributed.protocol.pickle import dumps
 
         common = None if shared is None else self._scattered(shared)
-        work = partial(call, function=function, sent_by=here())
+        work = partial(call, function=function, sent_by=release())
         size = len(dumps(tasks[0])) if tasks else 1  # type: ignore[no-untyped-call]
         step = max(BYTES_AT_ONCE // size, 1)
         # A task may be large all by itself, with the labels of its cells: nothing that is sent twice, of which Dask would warn.

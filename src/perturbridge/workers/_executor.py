@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from perturbridge.errors import DataError
 
-from ._call import call_each, here
+from ._call import call_each, release
 from ._interface import row_ranges
 from ._serial import merged
 
@@ -89,7 +89,7 @@ class OnExecutor:
         progress: Callable[[int, int], None] | None,
     ) -> Iterator[tuple[int, list[R]]]:
         """Yield first position and results of each group, in the order in which they end."""
-        work = partial(call_each, function=function, sent_by=here())
+        work = partial(call_each, function=function, sent_by=release())
         spans = row_ranges(len(tasks), self.n * GROUPS_PER_WORKER)
         futures = {self.executor.submit(work, tasks[low:high], shared): (low, high) for low, high in spans}
         done = 0

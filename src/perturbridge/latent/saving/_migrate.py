@@ -18,29 +18,24 @@ __all__ = ["VERSION", "check_version", "migrate"]
 VERSION = 4
 
 
-def _from_1(about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _from_1(about: dict[str, Any], _tensors: dict[str, Tensor]) -> None:
     """Version 1 knew no labels."""
     about |= {"labels": [], "label_column": ""}
-    return tensors
 
 
-def _from_2(about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _from_2(about: dict[str, Any], _tensors: dict[str, Tensor]) -> None:
     """Version 2 did not say which penalties the loss had."""
-    about |= {"penalties": []}
-    return tensors
+    about["penalties"] = []
 
 
-def _from_3(_about: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _from_3(_about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Version 3 added a constant before each batch norm: W h + b − mean = W h − (mean − b)."""
-    folded = dict(tensors)
-    for name in tensors:
-        mean = name.replace(".linear.", ".norm.").removesuffix(".bias") + ".batch.running_mean"
-        if ".linear." in name and name.endswith(".bias") and mean in tensors:
-            folded[mean] = tensors[mean] - folded.pop(name)
-    return folded
+    for mean in [name for name in tensors if name.endswith(".batch.running_mean")]:
+        bias = mean.replace(".norm.", ".linear.").replace(".batch.running_mean", ".bias")
+        tensors[mean] = tensors[mean] - tensors.pop(bias)
 
 
-_STEPS: Mapping[int, Callable[[dict[str, Any], dict[str, Tensor]], dict[str, Tensor]]] = MappingProxyType(
+_STEPS: Mapping[int, Callable[[dict[str, Any], dict[str, Tensor]], None]] = MappingProxyType(
     {1: _from_1, 2: _from_2, 3: _from_3}
 )
 
@@ -59,9 +54,8 @@ def check_version(about: Mapping[str, Any], path: Path) -> None:
         raise FitError(problem, cure="Read it with a later perturbridge, or fit and save the model again.")
 
 
-def migrate(about: Mapping[str, Any], tensors: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Bring the text and the arrays of a model, of a version that was checked, to this version."""
-    text = dict(about)
-    for version in range(text["version"], VERSION):
-        tensors = _STEPS[version](text, tensors)
-    return text | {"version": VERSION}, tensors
+def migrate(about: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Bring the text and the arrays of a model, of a version that was checked, to this version, in place."""
+    for version in range(about["version"], VERSION):
+        _STEPS[version](about, tensors)
+    about["version"] = VERSION

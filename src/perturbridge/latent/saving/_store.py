@@ -85,7 +85,8 @@ def read_model(folder: str | Path, *, device: torch.device) -> tuple[Fitted, str
     check_version(about, path / TEXT)
     payload = read_payload(path, about)
     try:
-        about, tensors = migrate(about, load(payload))
+        tensors = load(payload)
+        migrate(about, tensors)
         return _build(about, tensors, device=device), str(about["name"])
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, PerturbridgeError) as error:
         problem = f"{path} is no whole latent model: {type(error).__name__}: {error}."
